@@ -1,0 +1,256 @@
+# Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+# The tests of "quickstart check".
+
+check_packages="clang libclang-rt-14-dev qemu-system-x86 tcpdump"
+check_hugepages=1280
+passed=0
+failed=0
+skipped=0
+failures=()
+
+# count_results LOG: prints how many tests of an autotest suite passed, failed,
+# were skipped, and passed only when run again, from its output.  Goes by the
+# line of each test; of a test that was run again the last one counts.  A suite
+# that did not get to its end has one more failure.
+count_results () {
+    awk '
+        /^ *[0-9]+: / {
+            n = $1
+            sub(/:/, "", n)
+            if (/ (ok|expected failure)( |$)/) {
+                result[n] = "passed"
+            } else if (/ (FAILED|UNEXPECTED PASS)/) {
+                result[n] = "failed"
+                again[n] = 1
+            } else if (/ skipped( |$)/) {
+                result[n] = "skipped"
+            }
+        }
+        /^## Test results/ { finished = 1 }
+        END {
+            for (n in result) {
+                count[result[n]]++
+                late += again[n] && result[n] == "passed"
+            }
+            print count["passed"] + 0, count["failed"] + !finished,
+                  count["skipped"] + 0, late + 0
+        }' "$1"
+}
+
+# late_results LOG: prints the names of the tests that passed only when run
+# again.
+late_results () {
+    awk '
+        !/^ *[0-9]+: / { next }
+        / FAILED/ { again[$1] = 1; next }
+        again[$1] && / ok( |$)/ {
+            sub(/ +ok( .*)?$/, "")
+            sub(/^ */, "")
+            print
+        }' "$1"
+}
+
+# failed_results LOG: prints the last word on each test that failed.
+failed_results () {
+    awk '
+        !/^ *[0-9]+: / { next }
+        { sub(/^ */, ""); last[$1] = $0 }
+        END {
+            for (n in last) {
+                if (last[n] ~ /FAILED|UNEXPECTED PASS/) {
+                    print last[n]
+                }
+            }
+        }' "$1"
+}
+
+# note_failures TEXT [LINE...]: has them shown once more at the end, where who
+# only sees the end of the output finds them.
+note_failures () {
+    local text=$1
+
+    shift
+    failures+=("$text:" "${@/#/  }")
+}
+
+# tally PASSED FAILED SKIPPED SINCE: shows the results of what has run since
+# SINCE, in $SECONDS, and adds them to the total.
+tally () {
+    say "  $1 passed, $2 failed, $3 skipped in $((SECONDS - $4)) s"
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+    skipped=$((skipped + $3))
+}
+
+# Shows how each test went, as far as it is news.
+show_results () {
+    local line n=0
+
+    while read -r line; do
+        case $line in
+            [0-9]*:*" FAILED"* | [0-9]*:*" skipped"* | *"UNEXPECTED PASS"*)
+                say "  $line" ;;
+            [0-9]*:*" ok") n=$((n + 1)) ;;
+            *) continue ;;
+        esac
+        if test $((n % 25)) = 0 && test $n -gt 0; then
+            say "  ... $n passed"
+        fi
+    done
+}
+
+# Prints why the tests that failed in the suite of LOG did.
+show_failures () {
+    local log=$1 dir group
+
+    dir=$(dirname "$log")/tests
+    case $log in
+        *-check-ovs.log) dir=$build/ovs/build/tests ;;
+        *-check-tsan.log) dir=$build/tsan/tests ;;
+    esac
+    for group in "$dir"/*testsuite.dir/*/*testsuite.log; do
+        grep -q 'FAILED' "$group" 2>/dev/null || continue
+        say "  ---- $group"
+        tail -n 40 "$group" | sed 's/^/  /'
+    done
+    say "  ---- $log"
+    tail -n 15 "$log" | sed 's/^/  /'
+}
+
+# suite TEXT DIR TARGET [COMMAND...]: makes TARGET in DIR; COMMAND is put
+# before make.  A suite that hangs is ended.
+suite () {
+    local text=$1 dir=$2 target=$3 since=$SECONDS
+    local log=$dir/quickstart-$target.log
+    local status=0 results names
+
+    shift 3
+    say "$text"
+    cd "$dir" || die "cannot enter $dir: see to its permissions"
+    run_logged "$log" show_results "$@" timeout --foreground -k 30 2400 \
+        make -j"$jobs" "$target" TESTSUITEFLAGS="-j$suite_jobs" RECHECK=yes ||
+        status=$?
+    read -r -a results < <(count_results "$log")
+    if test "$status" != 0 && test "${results[1]}" = 0; then
+        results[1]=1
+    fi
+    if test "${results[1]}" != 0; then
+        show_failures "$log"
+        readarray -t names < <(failed_results "$log")
+        note_failures "$text" "${names[@]:-did not end as it should}"
+    fi
+    tally "${results[@]:0:3}" "$since"
+    if test "${results[3]}" != 0; then
+        say "  (${results[3]} of them passed only when run again)"
+        late_results "$log" | sed 's/^/    /'
+    fi
+}
+
+# The NIC model of the tests is a driver of DPDK and needs headers for drivers.
+# They come from where the packages come from; if they do not, then the tests
+# that need the model are skipped.
+get_dpdk_headers () {
+    local log=$build/quickstart-dpdk-headers.log
+
+    "${as_owner[@]}" mkdir -p "$build" || die "cannot make $build: free some" \
+        "space"
+    if test -e "$build/dpdk-source/VERSION"; then
+        return
+    fi
+    if "$top/build-aux/dpdk-headers" "$build/dpdk-source" > "$log" 2>&1; then
+        # Whoever was configured before did not find them.
+        rm -f "$build/config.status" "$build_sanitizers/config.status"
+        chown -R --reference="$top" "$build/dpdk-source"
+    else
+        say "No headers for drivers of DPDK: $(tail -n 1 "$log")"
+    fi
+}
+
+# counted TEXT TARGET [COMMAND...]: makes TARGET, shows what it says and counts
+# the results that it names in a line of its own.  COMMAND is put before make.
+counted () {
+    local text=$1 target=$2 since=$SECONDS
+    local log=$build/quickstart-$target.log results names
+
+    shift 2
+    say "$text, short form"
+    cd "$build" || die "cannot enter $build: see to its permissions"
+    run_logged "$log" cat "$@" timeout --foreground -k 30 600 make "$target"
+    results=$(grep -x '[0-9]* passed, [0-9]* failed, [0-9]* skipped' "$log" |
+                  tail -n 1)
+    set -- ${results:-0 passed, 1 failed, 0 skipped}
+    if test "$3" != 0; then
+        readarray -t names < <(sed -n 's/: FAILED$//p' "$log")
+        note_failures "$text" "${names[@]:-did not end as they should}"
+    fi
+    tally "$1" "$3" "$5" "$since"
+}
+
+# Runs the short form of the benchmarks.  A busy machine gives no valid
+# figures, which is no failure.
+bench () {
+    if test -e "$build/tests/nic-model/nicmodel.so"; then
+        counted "Benchmarks" bench-quick
+    else
+        say "Benchmarks: skipped, there is no NIC model"
+        skipped=$((skipped + 1))
+    fi
+}
+
+check () {
+    local checked="our code checked by AddressSanitizer and UBSan"
+    local line
+
+    need_packages $build_packages $run_packages $check_packages
+    # Linux guests are made of packages that the tests download.
+    apt-cache show linux-image-cloud-amd64 > /dev/null 2>&1 ||
+        apt-get -q update > /dev/null 2>&1
+    need_hugepages $check_hugepages
+    get_dpdk_headers
+    need_build
+    build_in "$build_sanitizers" "building IOVTee for the sanitizers" \
+        --with-ovs-build="$build/ovs" --enable-sanitizers --enable-Werror \
+        $(test ! -e "$build/dpdk-source/VERSION" ||
+          echo "--with-dpdk-source=$build/dpdk-source") \
+        CFLAGS="-g -O1"
+
+    suite_jobs=$jobs
+    suite "Unit tests" "$build" check "${as_owner[@]}"
+    suite "Unit tests, $checked" "$build_sanitizers" check "${as_owner[@]}"
+    suite "Unit tests, our code checked by ThreadSanitizer" "$build" \
+        check-tsan "${as_owner[@]}"
+    counted "Fuzzers" fuzz-quick "${as_owner[@]}"
+    suite_jobs=1
+    suite "Tests of configuring, building and packing" "$build" check-build \
+        "${as_owner[@]}"
+    suite "System tests" "$build" check-system
+    suite "System tests, $checked" "$build_sanitizers" check-system
+    suite_jobs=$((2 * jobs))
+    suite "Open vSwitch's tests of what the patches touch" "$build" \
+        check-ovs "${as_owner[@]}"
+    bench
+    chown -R --reference="$top" "$build" "$build_sanitizers"
+
+    # Nothing may be printed after the total.
+    lasting=yes
+    undo
+    for line in "${failures[@]}"; do
+        say "$line"
+    done
+    say "$passed passed, $failed failed, $skipped skipped"
+    test $failed = 0 && test $passed -gt 0
+    exit
+}

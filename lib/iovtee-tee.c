@@ -1,0 +1,580 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "iovtee-tee.h"
+
+#include <errno.h>
+
+#include "bitmap.h"
+#include "iovtee-nic.h"
+#include "iovtee-session.h"
+#include "iovtee-vq.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/list.h"
+#include "openvswitch/vlog.h"
+#include "ovs-thread.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(iovtee_tee);
+
+/* Receive queues of a NIC that 'peer-rxq' can name. */
+#define MAX_RXQS 1024
+
+/* Which NIC a guest port is to be coupled with. */
+struct peer {
+    char *nic;                  /* Name of the NIC port, or NULL for none. */
+    char *rxqs;                 /* The claim as the user wrote it, or NULL. */
+    unsigned long *claim;       /* Bitmap of MAX_RXQS, or NULL for all. */
+};
+
+struct iovtee_tee {
+    struct ovs_list node;       /* In 'tees'. */
+    char *name;                 /* Name of the guest port. */
+    struct peer wanted;         /* What the user asked for. */
+    struct peer peer;           /* What is in effect. */
+    struct iovtee_nic *nic;     /* What 'peer' is now, or NULL. */
+    bool enabled;               /* Does the user want zero-copy? */
+    int error;                  /* Why an attachment failed, or 0. */
+    const char *warned;         /* Why 'nic' only copies, as last logged. */
+
+    /* Running receive queues of the guest, and the one that each receive
+     * queue of 'nic' is attached to.  Neither array owns references: a queue
+     * is taken out before it goes. */
+    struct iovtee_vq *vqs[IOVTEE_SESSION_MAX_QUEUES];
+    struct iovtee_vq *attached[MAX_RXQS];
+};
+
+/* A NIC port. */
+struct tee_nic {
+    struct ovs_list node;       /* In 'nics'. */
+    struct iovtee_nic *nic;
+};
+
+static struct ovs_mutex mutex = OVS_MUTEX_INITIALIZER;
+static struct ovs_list tees OVS_GUARDED_BY(mutex)
+    = OVS_LIST_INITIALIZER(&tees);
+static struct ovs_list nics OVS_GUARDED_BY(mutex)
+    = OVS_LIST_INITIALIZER(&nics);
+
+static struct iovtee_nic *find_nic(const char *name) OVS_REQUIRES(mutex);
+static int parse_peer(const char *nic, const char *rxqs, struct peer *,
+                      char **errp);
+static void peer_move(struct peer *dst, struct peer *src);
+static void peer_destroy(struct peer *);
+static bool peer_equals(const struct peer *, const struct peer *);
+static bool peer_claims(const struct peer *, size_t rxq);
+static char *find_conflict(const struct iovtee_tee *, const struct peer *)
+    OVS_REQUIRES(mutex);
+static void apply_wanted(struct iovtee_tee *) OVS_REQUIRES(mutex);
+static void couple(struct iovtee_tee *) OVS_REQUIRES(mutex);
+static void warn_copy_only(struct iovtee_tee *) OVS_REQUIRES(mutex);
+static void uncouple(struct iovtee_tee *) OVS_REQUIRES(mutex);
+
+struct iovtee_tee *
+iovtee_tee_create(const char *name)
+{
+    struct iovtee_tee *tee = xzalloc(sizeof *tee);
+
+    tee->name = xstrdup(name);
+    tee->enabled = true;
+    ovs_mutex_lock(&mutex);
+    ovs_list_push_back(&tees, &tee->node);
+    ovs_mutex_unlock(&mutex);
+    return tee;
+}
+
+/* Destroys 'tee', whose guest queues are all down.  Does nothing if 'tee' is
+ * NULL. */
+void
+iovtee_tee_destroy(struct iovtee_tee *tee)
+{
+    if (!tee) {
+        return;
+    }
+
+    ovs_mutex_lock(&mutex);
+    uncouple(tee);
+    ovs_list_remove(&tee->node);
+
+    /* Somebody may have waited for its receive queues. */
+    struct iovtee_tee *other;
+    LIST_FOR_EACH (other, node, &tees) {
+        apply_wanted(other);
+    }
+    ovs_mutex_unlock(&mutex);
+
+    peer_destroy(&tee->wanted);
+    peer_destroy(&tee->peer);
+    free(tee->name);
+    free(tee);
+}
+
+/* Makes NIC port 'peer', NULL for none, the one that 'tee' lends its buffers
+ * to, by the receive queues listed in 'rxqs', NULL for all.  A peer that does
+ * not exist is waited for.
+ *
+ * Returns 0 if successful.  Otherwise returns a positive errno value, stores a
+ * sentence in '*errp', and changes nothing. */
+int
+iovtee_tee_set_peer(struct iovtee_tee *tee, const char *peer,
+                    const char *rxqs, char **errp)
+{
+    struct peer wanted;
+    int error;
+
+    error = parse_peer(peer, rxqs, &wanted, errp);
+    if (error) {
+        return error;
+    }
+
+    ovs_mutex_lock(&mutex);
+    *errp = find_conflict(tee, &wanted);
+    if (*errp) {
+        error = EBUSY;
+    } else {
+        peer_move(&tee->wanted, &wanted);
+        apply_wanted(tee);
+    }
+    ovs_mutex_unlock(&mutex);
+
+    peer_destroy(&wanted);
+    return error;
+}
+
+/* Sets whether 'tee' lends any buffers at all.  It does from creation on. */
+void
+iovtee_tee_set_enabled(struct iovtee_tee *tee, bool enabled)
+{
+    ovs_mutex_lock(&mutex);
+    tee->enabled = enabled;
+    couple(tee);
+    ovs_mutex_unlock(&mutex);
+}
+
+/* Returns a sentence if what the user wants of 'tee' is not in effect, or not
+ * yet, otherwise NULL.  The caller frees it. */
+char *
+iovtee_tee_check(struct iovtee_tee *tee)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    ovs_mutex_lock(&mutex);
+    if (!peer_equals(&tee->wanted, &tee->peer)) {
+        char *conflict = find_conflict(tee, &tee->wanted);
+
+        if (conflict) {
+            ds_put_cstr(&s, conflict);
+            free(conflict);
+        } else {
+            ds_put_format(&s, "peer '%s' does not exist (yet)",
+                          tee->wanted.nic);
+        }
+        ds_put_format(&s, "; '%s' stays in effect", tee->peer.nic);
+    } else if (tee->peer.nic && !tee->nic) {
+        ds_put_format(&s, "peer '%s' does not exist (yet); packets are "
+                      "copied until it does", tee->peer.nic);
+    } else if (tee->nic && tee->peer.claim) {
+        size_t last = 0;
+        size_t i;
+
+        BITMAP_FOR_EACH_1 (i, MAX_RXQS, tee->peer.claim) {
+            last = i;
+        }
+        if (last >= iovtee_nic_n_rxq(tee->nic)) {
+            ds_put_format(&s, "peer-rxq names receive queue %"PRIuSIZE" but "
+                          "'%s' has only %u", last, tee->peer.nic,
+                          iovtee_nic_n_rxq(tee->nic));
+        }
+    }
+    ovs_mutex_unlock(&mutex);
+    return s.length ? ds_steal_cstr(&s) : NULL;
+}
+
+/* Returns the name of the peer in effect, NULL if none.  The caller frees
+ * it. */
+char *
+iovtee_tee_peer(struct iovtee_tee *tee)
+{
+    char *peer;
+
+    ovs_mutex_lock(&mutex);
+    peer = nullable_xstrdup(tee->peer.nic);
+    ovs_mutex_unlock(&mutex);
+    return peer;
+}
+
+/* Returns NULL if at least one receive queue of the peer gets its buffers from
+ * the guest, otherwise a phrase that says why none does.  The caller frees
+ * it. */
+char *
+iovtee_tee_status(struct iovtee_tee *tee)
+{
+    char *status = NULL;
+    bool attached = false;
+
+    ovs_mutex_lock(&mutex);
+    for (size_t i = 0; i < MAX_RXQS && !attached; i++) {
+        attached = tee->attached[i] != NULL;
+    }
+    if (attached) {
+        /* Nothing to say. */
+    } else if (!tee->enabled) {
+        status = xstrdup("rx-zero-copy is false");
+    } else if (!tee->peer.nic) {
+        status = xstrdup("no peer");
+    } else if (!tee->nic) {
+        status = xasprintf("peer %s does not exist", tee->peer.nic);
+    } else if (iovtee_nic_copy_only(tee->nic)) {
+        status = xasprintf("peer %s: %s", tee->peer.nic,
+                           iovtee_nic_copy_only(tee->nic));
+    } else if (tee->error) {
+        status = xasprintf("peer %s: guest memory cannot be mapped (%s)",
+                           tee->peer.nic, ovs_strerror(tee->error));
+    } else {
+        status = xstrdup("guest is not connected, or no queue of peer-rxq "
+                         "exists");
+    }
+    ovs_mutex_unlock(&mutex);
+    return status;
+}
+
+/* Appends to 's' which receive queues of the peer are attached to which of the
+ * guest's. */
+void
+iovtee_tee_format(struct iovtee_tee *tee, struct ds *s)
+{
+    bool any = false;
+
+    ovs_mutex_lock(&mutex);
+    for (size_t i = 0; i < MAX_RXQS; i++) {
+        if (tee->attached[i]) {
+            ds_put_format(s, "%s%"PRIuSIZE"->%u", any ? " " : "", i,
+                          tee->attached[i]->q);
+            any = true;
+        }
+    }
+    ovs_mutex_unlock(&mutex);
+    if (!any) {
+        ds_put_cstr(s, "none");
+    }
+}
+
+/* 'nic' exists now. */
+void
+iovtee_tee_nic_add(struct iovtee_nic *nic)
+{
+    struct tee_nic *node = xmalloc(sizeof *node);
+
+    node->nic = nic;
+    ovs_mutex_lock(&mutex);
+    ovs_list_push_back(&nics, &node->node);
+    ovs_mutex_unlock(&mutex);
+    iovtee_tee_nic_changed(nic);
+}
+
+/* 'nic' may have other receive queues now. */
+void
+iovtee_tee_nic_changed(struct iovtee_nic *nic)
+{
+    const char *name = iovtee_nic_get_name(nic);
+    struct iovtee_tee *tee;
+
+    ovs_mutex_lock(&mutex);
+    LIST_FOR_EACH (tee, node, &tees) {
+        if (nullable_string_is_equal(tee->wanted.nic, name)
+            || nullable_string_is_equal(tee->peer.nic, name)) {
+            apply_wanted(tee);
+        }
+    }
+    ovs_mutex_unlock(&mutex);
+}
+
+/* 'nic' is about to be closed. */
+void
+iovtee_tee_nic_remove(struct iovtee_nic *nic)
+{
+    struct tee_nic *node;
+    struct iovtee_tee *tee;
+
+    ovs_mutex_lock(&mutex);
+    LIST_FOR_EACH_SAFE (node, node, &nics) {
+        if (node->nic == nic) {
+            ovs_list_remove(&node->node);
+            free(node);
+        }
+    }
+    LIST_FOR_EACH (tee, node, &tees) {
+        if (tee->nic == nic) {
+            uncouple(tee);
+            tee->nic = NULL;
+        }
+    }
+    ovs_mutex_unlock(&mutex);
+}
+
+/* Receive queue 'q' of the guest, 'vq', runs from now on. */
+void
+iovtee_tee_vq_up(struct iovtee_tee *tee, unsigned int q, struct iovtee_vq *vq)
+{
+    ovs_mutex_lock(&mutex);
+    tee->vqs[q] = vq;
+    couple(tee);
+    ovs_mutex_unlock(&mutex);
+}
+
+/* Receive queue 'q' of the guest must stop: on return no NIC has any of its
+ * buffers. */
+void
+iovtee_tee_vq_down(struct iovtee_tee *tee, unsigned int q)
+{
+    ovs_mutex_lock(&mutex);
+    tee->vqs[q] = NULL;
+    couple(tee);
+    ovs_mutex_unlock(&mutex);
+}
+
+char *
+iovtee_tee_rxq_user(const struct iovtee_nic *nic, unsigned int rxq)
+{
+    struct iovtee_tee *tee;
+    char *user = NULL;
+
+    ovs_mutex_lock(&mutex);
+    LIST_FOR_EACH (tee, node, &tees) {
+        if (tee->nic == nic && rxq < MAX_RXQS && tee->attached[rxq]) {
+            user = xasprintf("%s queue %u", tee->name,
+                             tee->attached[rxq]->q);
+            break;
+        }
+    }
+    ovs_mutex_unlock(&mutex);
+    return user;
+}
+
+static struct iovtee_nic *
+find_nic(const char *name)
+{
+    const struct tee_nic *node;
+
+    LIST_FOR_EACH (node, node, &nics) {
+        if (nullable_string_is_equal(name, iovtee_nic_get_name(node->nic))) {
+            return node->nic;
+        }
+    }
+    return NULL;
+}
+
+static int
+parse_peer(const char *nic, const char *rxqs, struct peer *peer, char **errp)
+{
+    char *copy, *next, *token;
+    int error = 0;
+
+    memset(peer, 0, sizeof *peer);
+    if (!rxqs) {
+        peer->nic = nullable_xstrdup(nic);
+        return 0;
+    }
+    if (!nic) {
+        *errp = xstrdup("peer-rxq is of no use without peer");
+        return EINVAL;
+    }
+
+    peer->claim = bitmap_allocate(MAX_RXQS);
+    next = copy = xstrdup(rxqs);
+    while ((token = strsep(&next, ",")) && !error) {
+        unsigned int rxq;
+
+        if (!str_to_uint(token, 10, &rxq) || rxq >= MAX_RXQS) {
+            *errp = xasprintf("peer-rxq '%s' is not a comma-separated list of "
+                              "receive queues", rxqs);
+            error = EINVAL;
+        } else {
+            bitmap_set1(peer->claim, rxq);
+        }
+    }
+    free(copy);
+    if (error) {
+        peer_destroy(peer);
+    } else {
+        peer->nic = xstrdup(nic);
+        peer->rxqs = xstrdup(rxqs);
+    }
+    return error;
+}
+
+/* Moves '*src' to '*dst', of which the old value is destroyed. */
+static void
+peer_move(struct peer *dst, struct peer *src)
+{
+    peer_destroy(dst);
+    *dst = *src;
+    memset(src, 0, sizeof *src);
+}
+
+static void
+peer_destroy(struct peer *peer)
+{
+    free(peer->nic);
+    free(peer->rxqs);
+    bitmap_free(peer->claim);
+    memset(peer, 0, sizeof *peer);
+}
+
+static bool
+peer_equals(const struct peer *a, const struct peer *b)
+{
+    return nullable_string_is_equal(a->nic, b->nic)
+           && nullable_string_is_equal(a->rxqs, b->rxqs);
+}
+
+static bool
+peer_claims(const struct peer *peer, size_t rxq)
+{
+    return peer->nic && (!peer->claim || bitmap_is_set(peer->claim, rxq));
+}
+
+/* Returns NULL if 'tee' may have 'peer', otherwise a phrase that says why not.
+ * The caller frees it. */
+static char *
+find_conflict(const struct iovtee_tee *tee, const struct peer *peer)
+{
+    const struct iovtee_tee *other;
+
+    if (!peer->nic) {
+        return NULL;
+    }
+    LIST_FOR_EACH (other, node, &tees) {
+        if (other == tee
+            || !nullable_string_is_equal(other->peer.nic, peer->nic)) {
+            continue;
+        }
+        for (size_t i = 0; i < MAX_RXQS; i++) {
+            if (peer_claims(peer, i) && peer_claims(&other->peer, i)) {
+                return xasprintf("receive queue %"PRIuSIZE" of peer '%s' is "
+                                 "claimed by port '%s' already", i,
+                                 peer->nic, other->name);
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Puts into effect what the user wants of 'tee', as far as that is possible
+ * now.  A peer in effect gives way only to one that exists. */
+static void
+apply_wanted(struct iovtee_tee *tee)
+{
+    if (!peer_equals(&tee->wanted, &tee->peer)
+        && (!tee->wanted.nic || !tee->peer.nic || find_nic(tee->wanted.nic))) {
+        char *conflict = find_conflict(tee, &tee->wanted);
+
+        if (!conflict) {
+            struct peer copy = {
+                .nic = nullable_xstrdup(tee->wanted.nic),
+                .rxqs = nullable_xstrdup(tee->wanted.rxqs),
+                .claim = (tee->wanted.claim
+                          ? bitmap_clone(tee->wanted.claim, MAX_RXQS) : NULL),
+            };
+
+            peer_move(&tee->peer, &copy);
+        }
+        free(conflict);
+    }
+    couple(tee);
+}
+
+/* Attaches the guest's running receive queues to the receive queues of the
+ * peer that it claims, and detaches what is attached otherwise. */
+static void
+couple(struct iovtee_tee *tee)
+{
+    struct iovtee_vq *running[IOVTEE_SESSION_MAX_QUEUES];
+    struct iovtee_nic *nic = find_nic(tee->peer.nic);
+    size_t n_rxq = nic ? MIN(iovtee_nic_n_rxq(nic), MAX_RXQS) : 0;
+    size_t n_attached = 0;
+    size_t n_running = 0;
+    size_t k = 0;
+
+    for (size_t q = 0; q < ARRAY_SIZE(tee->vqs); q++) {
+        if (tee->vqs[q]) {
+            running[n_running++] = tee->vqs[q];
+        }
+    }
+    if (tee->nic != nic) {
+        uncouple(tee);
+        tee->nic = nic;
+        tee->warned = NULL;
+    }
+    if (tee->enabled && n_running && n_rxq) {
+        warn_copy_only(tee);
+    }
+
+    tee->error = 0;
+    for (size_t i = 0; i < MAX_RXQS; i++) {
+        struct iovtee_vq *want = NULL;
+
+        if (tee->enabled && n_running && i < n_rxq
+            && !iovtee_nic_copy_only(nic) && peer_claims(&tee->peer, i)) {
+            want = running[k++ % n_running];
+        }
+        if (tee->attached[i] && tee->attached[i] != want) {
+            iovtee_nic_detach(nic, i);
+            tee->attached[i] = NULL;
+        }
+        if (want && tee->attached[i] == want) {
+            n_attached++;
+        } else if (want) {
+            int error = iovtee_nic_attach(nic, i, want);
+
+            if (!error) {
+                tee->attached[i] = want;
+                n_attached++;
+            } else if (error != EOPNOTSUPP) {
+                tee->error = error;
+            }
+        }
+    }
+    for (size_t i = 0; !n_attached && i < n_running; i++) {
+        atomic_store_relaxed(&running[i]->peer_port_id, UINT32_MAX);
+    }
+}
+
+/* Says in the log, once, if the peer cannot be given buffers of guests. */
+static void
+warn_copy_only(struct iovtee_tee *tee)
+{
+    const char *copy_only = iovtee_nic_copy_only(tee->nic);
+
+    if (copy_only && copy_only != tee->warned) {
+        VLOG_WARN("%s: packets from %s will be copied: %s", tee->name,
+                  iovtee_nic_get_name(tee->nic), copy_only);
+        tee->warned = copy_only;
+    }
+}
+
+static void
+uncouple(struct iovtee_tee *tee)
+{
+    for (size_t i = 0; i < MAX_RXQS; i++) {
+        if (tee->attached[i]) {
+            iovtee_nic_detach(tee->nic, i);
+            tee->attached[i] = NULL;
+        }
+    }
+}

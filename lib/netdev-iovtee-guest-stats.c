@@ -1,0 +1,368 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* Guest role: statistics, status and what "iovtee/show" says. */
+
+#include <config.h>
+
+#include "netdev-iovtee-guest.h"
+
+#include <errno.h>
+
+#include "iovtee-hostpool.h"
+#include "iovtee-ringstats.h"
+#include "iovtee-session.h"
+#include "iovtee-tee.h"
+#include "openvswitch/dynamic-string.h"
+#include "smap.h"
+#include "userspace-tso.h"
+#include "util.h"
+
+/* Counters in the order in which they are added. */
+struct counters {
+    struct netdev_custom_stats *custom;
+    size_t n_allocated;
+    const char *prefix;         /* For names given without one, or NULL. */
+};
+
+bool
+iovtee_guest_port_is_up(const struct iovtee_guest_port *port)
+{
+    return port->guest->mp && port->flags & NETDEV_UP
+           && iovtee_session_is_connected(port->guest->session);
+}
+
+/* Adds up the counters of all receive queues of the guest. */
+static void
+sum_counters(struct iovtee_guest_port *port, struct iovtee_vq_counters *sum)
+{
+    memset(sum, 0, sizeof *sum);
+    for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
+        struct iovtee_vq_counters counters;
+
+        if (iovtee_guest_get_counters(port->guest, q, &counters)) {
+            iovtee_vq_counters_add(sum, &counters);
+        }
+    }
+}
+
+/* librte_vhost's counters of the guest's transmit rings and the members of
+ * struct netdev_stats that they sum up to. */
+#define RX_STATS                                                            \
+    RX_STAT(rx_packets, "good_packets")                                     \
+    RX_STAT(rx_bytes, "good_bytes")                                         \
+    RX_STAT(rx_broadcast_packets, "broadcast_packets")                      \
+    RX_STAT(multicast, "multicast_packets")                                 \
+    RX_STAT(rx_undersized_errors, "undersize_packets")                      \
+    RX_STAT(rx_1_to_64_packets, "size_64_packets")                          \
+    RX_STAT(rx_65_to_127_packets, "size_65_127_packets")                    \
+    RX_STAT(rx_128_to_255_packets, "size_128_255_packets")                  \
+    RX_STAT(rx_256_to_511_packets, "size_256_511_packets")                  \
+    RX_STAT(rx_512_to_1023_packets, "size_512_1023_packets")                \
+    RX_STAT(rx_1024_to_1522_packets, "size_1024_1518_packets")              \
+    RX_STAT(rx_1523_to_max_packets, "size_1519_max_packets")
+
+static void
+add_rx_stat(const char *name, uint64_t value, void *stats_)
+{
+    struct netdev_stats *stats = stats_;
+
+#define RX_STAT(MEMBER, NAME)           \
+    if (!strcmp(name, NAME)) {          \
+        stats->MEMBER += value;         \
+    }
+    RX_STATS
+#undef RX_STAT
+}
+
+/* Stores what came from the guest, over all connections, in '*stats'. */
+static void
+set_rx_stats(struct iovtee_guest_port *port, struct netdev_stats *stats)
+{
+#define RX_STAT(MEMBER, NAME) stats->MEMBER = 0;
+    RX_STATS
+#undef RX_STAT
+    for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
+        iovtee_session_txq_stats(port->guest->session, q, add_rx_stat, stats);
+    }
+}
+
+int
+netdev_iovtee_guest_get_stats(const struct netdev *netdev,
+                              struct netdev_stats *stats)
+{
+    struct iovtee_guest_port *port = iovtee_guest_port(netdev);
+    struct iovtee_guest_stats guest_stats;
+    struct iovtee_vq_counters sum;
+
+    memset(stats, 0xff, sizeof *stats);
+    sum_counters(port, &sum);
+    iovtee_ringstats_clear_netdev_tx(stats);
+    iovtee_ringstats_add_netdev_tx(&sum.ring, stats);
+    set_rx_stats(port, stats);
+    stats->rx_errors = 0;
+    stats->tx_errors = 0;
+
+    iovtee_guest_get_stats(port->guest, &guest_stats);
+    stats->tx_dropped = guest_stats.tx_dropped;
+    stats->rx_dropped = guest_stats.rx_dropped;
+    return 0;
+}
+
+static void
+add_counter(const char *name, uint64_t value, void *counters_)
+{
+    struct counters *counters = counters_;
+    struct netdev_custom_stats *custom = counters->custom;
+    struct netdev_custom_counter *counter;
+
+    if (custom->size >= counters->n_allocated) {
+        custom->counters = x2nrealloc(custom->counters,
+                                      &counters->n_allocated,
+                                      sizeof *custom->counters);
+    }
+    counter = &custom->counters[custom->size++];
+    counter->value = value;
+    snprintf(counter->name, sizeof counter->name, "%s%s",
+             counters->prefix ? counters->prefix : "", name);
+}
+
+/* Adds what only ports of this type count. */
+static void
+add_iovtee_counters(struct counters *c, const struct iovtee_vq_counters *sum)
+{
+    c->prefix = "iovtee_";
+    add_counter("zero_copied", sum->zero_copied, c);
+    c->prefix = "iovtee_copied_";
+    for (int i = 0; i < IOVTEE_N_COPY_REASONS; i++) {
+        add_counter(iovtee_copy_reason_name(i), sum->copied[i], c);
+    }
+    c->prefix = "iovtee_dropped_";
+    for (int i = 0; i < IOVTEE_N_DROP_REASONS; i++) {
+        add_counter(iovtee_drop_reason_name(i), sum->dropped[i], c);
+    }
+    c->prefix = "iovtee_fault_";
+    for (int i = IOVTEE_FAULT_NONE + 1; i < IOVTEE_N_FAULTS; i++) {
+        add_counter(iovtee_vring_fault_name(i), sum->faults[i], c);
+    }
+    c->prefix = "iovtee_";
+    add_counter("fillers", sum->fillers, c);
+}
+
+int
+netdev_iovtee_guest_get_custom_stats(const struct netdev *netdev,
+                                     struct netdev_custom_stats *custom)
+{
+    struct iovtee_guest_port *port = iovtee_guest_port(netdev);
+    struct counters c = { .custom = custom };
+    struct iovtee_guest_stats stats;
+    struct iovtee_vq_counters sum;
+
+    custom->size = 0;
+    custom->counters = NULL;
+
+    iovtee_guest_get_stats(port->guest, &stats);
+    c.prefix = "ovs_";
+    add_counter("tx_retries", stats.tx_retries, &c);
+    add_counter("tx_failure_drops", stats.tx_failure_drops, &c);
+    add_counter("tx_mtu_exceeded_drops", stats.tx_mtu_exceeded_drops, &c);
+    add_counter("tx_qos_drops", stats.tx_qos_drops, &c);
+    add_counter("rx_qos_drops", stats.rx_qos_drops, &c);
+    add_counter("tx_invalid_hwol_drops", stats.tx_invalid_hwol_drops, &c);
+
+    sum_counters(port, &sum);
+    add_iovtee_counters(&c, &sum);
+
+    for (unsigned int q = 0; q < netdev->n_rxq; q++) {
+        char prefix[16];
+
+        snprintf(prefix, sizeof prefix, "rx_q%u_", q);
+        c.prefix = prefix;
+        iovtee_session_txq_stats(port->guest->session, q, add_counter, &c);
+    }
+    c.prefix = NULL;
+    for (unsigned int q = 0; q < netdev->n_txq; q++) {
+        struct iovtee_vq_counters counters;
+
+        if (iovtee_guest_get_counters(port->guest, q, &counters)) {
+            iovtee_ringstats_foreach(&counters.ring, q, add_counter, &c);
+        }
+    }
+    return 0;
+}
+
+/* Returns why packets for the guest are copied, NULL if they need not be.  The
+ * caller frees it. */
+char *
+iovtee_guest_port_why_copied(struct iovtee_guest_port *port)
+{
+    char *why = iovtee_tee_status(port->guest->tee);
+
+    for (unsigned int q = 0; !why && q < port->guest->netdev->n_txq; q++) {
+        struct iovtee_vq_info info;
+
+        if (!iovtee_guest_get_info(port->guest, q, &info)) {
+            continue;
+        }
+        if (info.fault != IOVTEE_FAULT_NONE) {
+            why = xasprintf("queue %u is broken: %s", q,
+                            iovtee_vring_fault_text(info.fault));
+        } else if (info.n_unfit > info.reserve) {
+            why = xasprintf("queue %u: %s (%"PRIu32" bytes)", q,
+                            iovtee_copy_reason_text(info.unfit),
+                            info.unfit_len);
+        }
+    }
+    return why;
+}
+
+int
+netdev_iovtee_guest_get_status(const struct netdev *netdev, struct smap *args)
+{
+    struct iovtee_guest_port *port = iovtee_guest_port(netdev);
+    char *peer = iovtee_tee_peer(port->guest->tee);
+    char *why = iovtee_guest_port_why_copied(port);
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    iovtee_session_get_status(port->guest->session, args);
+    smap_add(args, "userspace-tso",
+             userspace_tso_enabled() ? "enabled" : "disabled");
+    smap_add_format(args, "n_rxq", "%d", netdev->n_rxq);
+    smap_add_format(args, "n_txq", "%d", netdev->n_txq);
+    if (peer) {
+        smap_add(args, "peer", peer);
+    }
+    smap_add(args, "zero_copy", why ? why : "active");
+    iovtee_tee_format(port->guest->tee, &s);
+    smap_add(args, "tee", ds_cstr(&s));
+
+    ds_destroy(&s);
+    free(why);
+    free(peer);
+    return 0;
+}
+
+static void
+show_queue(struct iovtee_guest_port *port, unsigned int q, struct ds *s)
+{
+    struct iovtee_vq_info info;
+
+    if (!iovtee_guest_get_info(port->guest, q, &info)) {
+        return;
+    }
+    ds_put_format(s, "  queue %u: %s, ring of %"PRIu32" (%"PRIu32" kept for "
+                  "copies), guest memory on NUMA node %d\n", q,
+                  iovtee_vq_state_to_string(info.state), info.size,
+                  info.reserve, info.numa_id);
+    ds_put_cstr(s, "    buffers:");
+    for (int place = 0; place < IOVTEE_N_PLACES; place++) {
+        ds_put_format(s, " %s %"PRIu32, iovtee_place_to_string(place),
+                      info.n[place]);
+    }
+    ds_put_cstr(s, "\n");
+    if (info.fault != IOVTEE_FAULT_NONE) {
+        ds_put_format(s, "    broken: %s\n",
+                      iovtee_vring_fault_text(info.fault));
+    }
+}
+
+static void
+show_counters(const struct iovtee_vq_counters *sum, struct ds *s)
+{
+    uint64_t total = sum->zero_copied;
+
+    for (int i = 0; i < IOVTEE_N_COPY_REASONS; i++) {
+        total += sum->copied[i];
+    }
+    ds_put_format(s, "  delivered: %"PRIu64", in place %"PRIu64, total,
+                  sum->zero_copied);
+    if (total) {
+        /* Rounded down: 100 % means all of them. */
+        uint64_t share = 10000.0 * sum->zero_copied / total;
+
+        ds_put_format(s, " (%"PRIu64".%02"PRIu64" %%)", share / 100,
+                      share % 100);
+    }
+    ds_put_cstr(s, "\n");
+    for (int i = 0; i < IOVTEE_N_COPY_REASONS; i++) {
+        if (sum->copied[i]) {
+            ds_put_format(s, "    copied %"PRIu64": %s (%s)\n",
+                          sum->copied[i], iovtee_copy_reason_text(i),
+                          iovtee_copy_reason_name(i));
+        }
+    }
+    for (int i = 0; i < IOVTEE_N_DROP_REASONS; i++) {
+        if (sum->dropped[i]) {
+            ds_put_format(s, "    dropped %"PRIu64": %s (%s)\n",
+                          sum->dropped[i], iovtee_drop_reason_text(i),
+                          iovtee_drop_reason_name(i));
+        }
+    }
+}
+
+void
+netdev_iovtee_guest_show(struct netdev_iovtee *dev, struct ds *s)
+{
+    struct iovtee_guest_port *port = dev->guest;
+    struct iovtee_session *session = port->guest->session;
+    char *peer = iovtee_tee_peer(port->guest->tee);
+    char *why = iovtee_guest_port_why_copied(port);
+    struct iovtee_vq_counters sum;
+
+    ds_put_format(s, "  socket: %s, %s, %s\n", port->path,
+                  port->server ? "server" : "client",
+                  iovtee_session_is_connected(session) ? "connected"
+                  : "not connected");
+    ds_put_format(s, "  peer: %s, receive queues coupled (NIC->guest): ",
+                  peer ? peer : "none");
+    iovtee_tee_format(port->guest->tee, s);
+    ds_put_format(s, "\n  zero-copy: %s%s\n",
+                  why ? "not active: " : "active", why ? why : "");
+    if (port->guest->mp) {
+        ds_put_cstr(s, "  packet pool: ");
+        iovtee_hostpool_format(port->guest->mp, s);
+        ds_put_cstr(s, "\n");
+    }
+    for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
+        show_queue(port, q, s);
+    }
+    sum_counters(port, &sum);
+    show_counters(&sum, s);
+    free(why);
+    free(peer);
+}
+
+char *
+netdev_iovtee_guest_check(struct netdev_iovtee *dev)
+{
+    struct iovtee_guest_port *port = dev->guest;
+
+    for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
+        struct iovtee_vq_info info;
+
+        if (!iovtee_guest_is_balanced(port->guest, q)
+            && iovtee_guest_get_info(port->guest, q, &info)) {
+            return xasprintf("queue %u: the books do not balance: ring of "
+                             "%"PRIu32", guest %"PRIu32", idle %"PRIu32", "
+                             "NIC %"PRIu32", switch %"PRIu32", "
+                             "%"PRIu64" violations", q, info.size,
+                             info.n[IOVTEE_GUEST], info.n[IOVTEE_IDLE],
+                             info.n[IOVTEE_NIC], info.n[IOVTEE_SWITCH],
+                             info.n_violations);
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,434 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* NIC role: stacks on a hidden netdev of type "dpdk", which does everything
+ * that concerns the NIC as such.  The upper netdev changes where receive
+ * buffers come from (iovtee-nic) and passes on what the lower one wants: to be
+ * reconfigured, or to be looked at again. */
+
+#include <config.h>
+
+#include "netdev-iovtee-private.h"
+
+#include <errno.h>
+
+#include "dp-packet.h"
+#include "iovtee-nic.h"
+#include "iovtee-tee.h"
+#include "netdev-dpdk.h"
+#include "openvswitch/vlog.h"
+#include "smap.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(netdev_iovtee_nic);
+
+/* Descriptors of a receive or transmit queue of a "dpdk" netdev. */
+#define DEFAULT_RING_SIZE "2048"
+enum { MAX_RING_SIZE = 4096 };
+
+static int try_device(struct netdev_iovtee *, const struct smap *,
+                      char **errp);
+static int apply_config(struct netdev_iovtee *, const struct smap *,
+                        char **errp);
+static void track_lower(struct netdev_iovtee *);
+static char *keep_ring_size(const struct netdev_iovtee *, struct smap *,
+                            const char *key);
+
+static int
+nic_open(struct netdev_iovtee *dev, const struct smap *args, char **errp)
+{
+    const char *name = netdev_get_name(&dev->up);
+    char *lower_name = xasprintf("%s.dpdk", name);
+    struct netdev *other;
+    int error;
+
+    /* Opening it would share it. */
+    other = netdev_from_name(lower_name);
+    if (other) {
+        *errp = xasprintf("%s: there must be no other port '%s'", name,
+                          lower_name);
+        netdev_close(other);
+        free(lower_name);
+        return EEXIST;
+    }
+    error = netdev_open(lower_name, "dpdk", &dev->lower);
+    free(lower_name);
+    if (error) {
+        *errp = xasprintf("%s: the device cannot be opened (%s)", name,
+                          ovs_strerror(error));
+        return error;
+    }
+
+    dev->nic = iovtee_nic_create(name);
+    error = apply_config(dev, args, errp);
+    if (error) {
+        iovtee_nic_destroy(dev->nic);
+        netdev_close(dev->lower);
+        dev->nic = NULL;
+        dev->lower = NULL;
+        return error;
+    }
+    iovtee_tee_nic_add(dev->nic);
+    netdev_request_reconfigure(&dev->up);
+    return 0;
+}
+
+static void
+nic_close(struct netdev_iovtee *dev)
+{
+    iovtee_tee_nic_remove(dev->nic);
+    iovtee_nic_close(dev->nic);
+    netdev_iovtee_defer_close(dev->lower, dev->nic);
+}
+
+static int
+nic_configure(struct netdev_iovtee *dev, const struct smap *args, char **errp)
+{
+    int error;
+
+    if (strcmp(smap_get_def(args, "dpdk-devargs", ""),
+               smap_get_def(&dev->args, "dpdk-devargs", ""))) {
+        return try_device(dev, args, errp);
+    }
+
+    error = apply_config(dev, args, errp);
+    if (error) {
+        /* Take back what the lower netdev may have accepted of it. */
+        dev->lower->netdev_class->set_config(dev->lower, &dev->args, NULL);
+    }
+    track_lower(dev);
+    return error;
+}
+
+/* The user wants another device.  Returns EAGAIN, which makes the bridge
+ * delete the port and add it again, if that device can be had. */
+static int
+try_device(struct netdev_iovtee *dev, const struct smap *args, char **errp)
+{
+    char *name = xasprintf("%s.new", netdev_get_name(&dev->up));
+    struct netdev *trial;
+    int error;
+
+    error = netdev_open(name, "dpdk", &trial);
+    if (!error) {
+        error = trial->netdev_class->set_config(trial, args, errp);
+        netdev_close(trial);
+    }
+    free(name);
+    return error ? error : EAGAIN;
+}
+
+static int
+apply_config(struct netdev_iovtee *dev, const struct smap *args_, char **errp)
+{
+    static const char *const known[] = {
+        "dpdk-devargs", "dpdk-lsc-interrupt", "dpdk-vf-mac",
+        "flow-ctrl-autoneg", "n_rxq", "n_rxq_desc", "n_txq_desc",
+        "rx-flow-ctrl", "tx-flow-ctrl",
+    };
+    char *remark, *txq_remark;
+    struct smap args;
+    int error;
+
+    smap_clone(&args, args_);
+    remark = keep_ring_size(dev, &args, "n_rxq_desc");
+    txq_remark = keep_ring_size(dev, &args, "n_txq_desc");
+    if (!remark) {
+        remark = txq_remark;
+    } else {
+        free(txq_remark);
+    }
+
+    error = dev->lower->netdev_class->set_config(dev->lower, &args, errp);
+    if (!error) {
+        smap_destroy(&dev->args);
+        smap_clone(&dev->args, &args);
+        if (!remark) {
+            remark = netdev_iovtee_unknown_option(args_, known,
+                                                  ARRAY_SIZE(known));
+        }
+        if (!*errp) {
+            *errp = remark;
+            remark = NULL;
+        }
+    }
+    free(remark);
+    smap_destroy(&args);
+    return error;
+}
+
+/* If option 'key' in 'args' is not the size of a ring, for which "dpdk"
+ * netdevs silently take the default, puts the one in effect in its place and
+ * returns a sentence that says so, which the caller frees; otherwise returns
+ * NULL. */
+static char *
+keep_ring_size(const struct netdev_iovtee *dev, struct smap *args,
+               const char *key)
+{
+    const char *in_effect = smap_get(&dev->args, key);
+    const char *value = smap_get(args, key);
+    unsigned int n;
+    char *remark;
+
+    if (!value || (str_to_uint(value, 10, &n) && n >= 1 && n <= MAX_RING_SIZE
+                   && is_pow2(n))) {
+        return NULL;
+    }
+    remark = xasprintf("%s '%s' is not a power of 2 from 1 to %d; %s is in "
+                       "effect", key, value, MAX_RING_SIZE,
+                       in_effect ? in_effect : DEFAULT_RING_SIZE);
+    smap_remove(args, key);
+    if (in_effect) {
+        smap_add(args, key, in_effect);
+    }
+    return remark;
+}
+
+/* Makes our users notice what changed below us. */
+static void
+track_lower(struct netdev_iovtee *dev)
+{
+    uint64_t seq = netdev_get_change_seq(dev->lower);
+
+    if (seq != dev->lower_change_seq) {
+        dev->lower_change_seq = seq;
+        netdev_change_seq_changed(&dev->up);
+    }
+    if (netdev_is_reconf_required(dev->lower)
+        && !netdev_is_reconf_required(&dev->up)) {
+        netdev_request_reconfigure(&dev->up);
+    }
+}
+
+static void
+nic_run(struct netdev_iovtee *dev)
+{
+    track_lower(dev);
+    iovtee_nic_run(dev->nic);
+}
+
+static void
+nic_wait(struct netdev_iovtee *dev)
+{
+    netdev_wait_reconf_required(dev->lower);
+}
+
+static int
+nic_set_tx_multiq(struct netdev *netdev, unsigned int n_txq)
+{
+    struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
+    int error = dev->lower->netdev_class->set_tx_multiq(dev->lower, n_txq);
+
+    track_lower(dev);
+    return error;
+}
+
+static int
+nic_set_mtu(struct netdev *netdev, int mtu)
+{
+    struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
+    int error = dev->lower->netdev_class->set_mtu(dev->lower, mtu);
+
+    track_lower(dev);
+    return error;
+}
+
+static int
+nic_set_etheraddr(struct netdev *netdev, const struct eth_addr mac)
+{
+    struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
+    int error = dev->lower->netdev_class->set_etheraddr(dev->lower, mac);
+
+    track_lower(dev);
+    return error;
+}
+
+static int
+nic_update_flags(struct netdev *netdev, enum netdev_flags off,
+                 enum netdev_flags on, enum netdev_flags *old_flags)
+{
+    struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
+    int error = dev->lower->netdev_class->update_flags(dev->lower, off, on,
+                                                       old_flags);
+
+    if (!error) {
+        iovtee_nic_set_admin_up(dev->nic,
+                                ((*old_flags | on) & ~off) & NETDEV_UP);
+    }
+    track_lower(dev);
+    return error;
+}
+
+static int
+nic_reconfigure(struct netdev *netdev)
+{
+    struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
+    int port_id = netdev_dpdk_get_port_id(dev->lower);
+    int error;
+
+    iovtee_nic_begin_reconfigure(dev->nic, port_id);
+    error = netdev_reconfigure(dev->lower);
+    netdev->n_rxq = dev->lower->n_rxq;
+    netdev->n_txq = dev->lower->n_txq;
+    netdev->ol_flags = dev->lower->ol_flags;
+    iovtee_nic_end_reconfigure(dev->nic, netdev->n_rxq, netdev->n_txq);
+
+    iovtee_tee_nic_changed(dev->nic);
+    track_lower(dev);
+    return error;
+}
+
+static int
+nic_send(struct netdev *netdev, int qid, struct dp_packet_batch *batch,
+         bool concurrent_txq)
+{
+    const struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
+
+    return iovtee_nic_send(dev->nic, dev->lower, qid, batch, concurrent_txq);
+}
+
+static int
+nic_rxq_recv(struct netdev_rxq *rxq, struct dp_packet_batch *batch,
+             int *qfill)
+{
+    const struct netdev_iovtee *dev = netdev_iovtee_cast(rxq->netdev);
+    struct netdev_rxq_iovtee *rx = CONTAINER_OF(rxq, struct netdev_rxq_iovtee,
+                                                up);
+
+    if (qfill) {
+        *qfill = -EOPNOTSUPP;
+    }
+    return iovtee_nic_recv(dev->nic, rx->lower, batch);
+}
+
+/* Returns how many packets the lower netdev's policer has dropped. */
+static uint64_t
+nic_policed(const struct netdev_iovtee *dev)
+{
+    struct netdev_custom_stats custom;
+    uint64_t n = 0;
+
+    if (dev->lower->netdev_class->get_custom_stats(dev->lower, &custom)) {
+        return 0;
+    }
+    for (unsigned int i = 0; i < custom.size; i++) {
+        if (!strcmp(custom.counters[i].name, "ovs_rx_qos_drops")) {
+            n = custom.counters[i].value;
+        }
+    }
+    netdev_free_custom_stats_counters(&custom);
+    return n;
+}
+
+/* To a driver each refill that is put off is a failed allocation, and it
+ * counts 32 of these, say, at each poll.  netdev-dpdk takes them for packets
+ * dropped.  What the NIC had no buffer for it counts as missed. */
+static int
+nic_get_stats(const struct netdev *netdev, struct netdev_stats *stats)
+{
+    const struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
+    int error = dev->lower->netdev_class->get_stats(dev->lower, stats);
+
+    if (!error && stats->rx_missed_errors != UINT64_MAX) {
+        stats->rx_dropped = stats->rx_missed_errors + nic_policed(dev);
+    }
+    stats->tx_dropped += iovtee_nic_n_restart_drops(dev->nic);
+    return error;
+}
+
+static int
+nic_get_custom_stats(const struct netdev *netdev,
+                     struct netdev_custom_stats *custom)
+{
+    const struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
+    int error = dev->lower->netdev_class->get_custom_stats(dev->lower, custom);
+    struct netdev_custom_counter *counter;
+
+    if (!error) {
+        custom->counters = xrealloc(custom->counters, (custom->size + 1)
+                                    * sizeof *custom->counters);
+        counter = &custom->counters[custom->size++];
+        counter->value = iovtee_nic_n_restart_drops(dev->nic);
+        ovs_strlcpy(counter->name, "iovtee_tx_restart_drops",
+                    sizeof counter->name);
+    }
+    return error;
+}
+
+static int
+nic_get_status(const struct netdev *netdev, struct smap *args)
+{
+    const struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
+    const char *copy_only = iovtee_nic_copy_only(dev->nic);
+    int error = dev->lower->netdev_class->get_status(dev->lower, args);
+
+    smap_add(args, "lower", netdev_get_name(dev->lower));
+    smap_add(args, "zero_copy", copy_only ? copy_only : "possible");
+    return error;
+}
+
+static void
+nic_show(struct netdev_iovtee *dev, struct ds *s)
+{
+    const char *copy_only = iovtee_nic_copy_only(dev->nic);
+    const char *driver = iovtee_nic_driver(dev->nic);
+
+    ds_put_format(s, "  device: %s, driver %s, NUMA node %d\n",
+                  smap_get_def(&dev->args, "dpdk-devargs", ""),
+                  driver ? driver : "unknown", iovtee_nic_numa_id(dev->nic));
+    ds_put_format(s, "  zero-copy: %s\n", copy_only ? copy_only : "possible");
+    ds_put_format(s, "  guest buffers must hold frames of %"PRIu32" bytes\n",
+                  iovtee_nic_max_frame(dev->nic));
+    for (unsigned int i = 0; i < iovtee_nic_n_rxq(dev->nic); i++) {
+        struct iovtee_nic_rxq_info info;
+        char *user;
+
+        if (!iovtee_nic_get_rxq_info(dev->nic, i, &info)) {
+            continue;
+        }
+        user = iovtee_tee_rxq_user(dev->nic, i);
+        ds_put_format(s, "  rxq %u: %u descriptors, buffers from %s\n", i,
+                      info.n_desc, user ? user : "the host");
+        ds_put_format(s, "    posted: %u of the guest, about %u of the "
+                      "host\n", info.n_guest, info.n_host);
+        ds_put_format(s, "    refills put off: %"PRIu64", host buffers given "
+                      "when dry: %"PRIu64", stops: %"PRIu64"\n",
+                      info.n_refused, info.n_dry, info.n_stops);
+        free(user);
+    }
+}
+
+const struct iovtee_role netdev_iovtee_nic_role = {
+    .name = "NIC",
+    .ops = {
+        .set_tx_multiq = nic_set_tx_multiq,
+        .send = nic_send,
+        .set_etheraddr = nic_set_etheraddr,
+        .set_mtu = nic_set_mtu,
+        .get_stats = nic_get_stats,
+        .get_custom_stats = nic_get_custom_stats,
+        .get_status = nic_get_status,
+        .update_flags = nic_update_flags,
+        .reconfigure = nic_reconfigure,
+        .rxq_recv = nic_rxq_recv,
+    },
+    .open = nic_open,
+    .close = nic_close,
+    .configure = nic_configure,
+    .run = nic_run,
+    .wait = nic_wait,
+    .show = nic_show,
+};

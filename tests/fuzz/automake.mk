@@ -1,0 +1,117 @@
+# Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+# Fuzzers.
+#
+# In an ordinary build, and in one for the sanitizers, a fuzzer is a program of
+# "make check" to which the corpus is fed.  "make fuzz" and "make fuzz-quick"
+# configure another build, with clang and libFuzzer, in the folder "fuzz".
+
+FUZZERS = \
+	tests/fuzz/fuzz-guestmem \
+	tests/fuzz/fuzz-inflight \
+	tests/fuzz/fuzz-session \
+	tests/fuzz/fuzz-vq \
+	tests/fuzz/fuzz-vring
+check_PROGRAMS += $(FUZZERS)
+
+EXTRA_DIST += \
+	tests/fuzz/corpus \
+	tests/fuzz/run.sh
+
+if FUZZER
+FUZZ_MAIN = tests/fuzz/fuzz.h
+FUZZ_LINK = -fsanitize=fuzzer
+else
+FUZZ_MAIN = tests/fuzz/fuzz.h tests/fuzz/fuzz-main.c
+FUZZ_LINK =
+endif
+
+tests_fuzz_fuzz_guestmem_SOURCES = \
+	$(FUZZ_MAIN) \
+	tests/fuzz/fuzz-guestmem.c \
+	tests/unit.h
+tests_fuzz_fuzz_guestmem_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/tests
+tests_fuzz_fuzz_guestmem_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_guestmem_LDADD = lib/libiovtee-core.a
+
+tests_fuzz_fuzz_inflight_SOURCES = \
+	$(FUZZ_MAIN) \
+	tests/fuzz/fuzz-inflight.c \
+	$(UNIT_SOURCES)
+tests_fuzz_fuzz_inflight_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/tests
+tests_fuzz_fuzz_inflight_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_inflight_LDADD = lib/libiovtee-core.a
+
+tests_fuzz_fuzz_vring_SOURCES = \
+	$(FUZZ_MAIN) \
+	tests/fuzz/fuzz-vring.c \
+	$(UNIT_SOURCES)
+tests_fuzz_fuzz_vring_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/tests
+tests_fuzz_fuzz_vring_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_vring_LDADD = lib/libiovtee-core.a
+
+tests_fuzz_fuzz_session_SOURCES = \
+	$(FUZZ_MAIN) \
+	tests/fake-vhost-api.c \
+	tests/fake-vhost-private.h \
+	tests/fake-vhost.c \
+	tests/fake-vhost.h \
+	tests/fuzz/fuzz-session.c \
+	tests/session-fixture.c \
+	tests/session-fixture.h \
+	tests/unit.h
+tests_fuzz_fuzz_session_CPPFLAGS = \
+	$(lib_libiovtee_a_CPPFLAGS) \
+	-I $(top_srcdir)/tests
+tests_fuzz_fuzz_session_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_fuzz_fuzz_session_LDADD = $(UNIT_OVS_LIBS)
+tests_fuzz_fuzz_session_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_fuzz_fuzz_session_LINK = \
+	$(OVS_LINK) $(LDFLAGS) $(FUZZ_LINK) -Wl,--wrap=xnanosleep -o $@
+
+tests_fuzz_fuzz_vq_SOURCES = \
+	$(FUZZ_MAIN) \
+	tests/fuzz/fuzz-vq.c \
+	tests/unit-eal.h \
+	tests/vq-fixture.c \
+	tests/vq-fixture.h \
+	$(UNIT_SOURCES)
+tests_fuzz_fuzz_vq_CPPFLAGS = $(tests_fuzz_fuzz_session_CPPFLAGS)
+tests_fuzz_fuzz_vq_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_fuzz_fuzz_vq_LDADD = $(UNIT_OVS_LIBS)
+tests_fuzz_fuzz_vq_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_fuzz_fuzz_vq_LINK = \
+	$(OVS_LINK) $(LDFLAGS) $(FUZZ_LINK) -Wl,--wrap=time_usec -o $@
+
+$(tests_fuzz_fuzz_session_OBJECTS) \
+$(tests_fuzz_fuzz_vq_OBJECTS): \
+	$(OVS_CFLAGS_FILE)
+
+# Seconds for each of them: an hour altogether, and the short form.
+FUZZ_SECONDS = 720
+FUZZ_QUICK_SECONDS = 30
+
+# CFLAGS of this build are not for clang.
+FUZZ = \
+	CFLAGS= LDFLAGS= MAKE="$(MAKE)" $(SHELL) $(srcdir)/tests/fuzz/run.sh \
+	    $(abs_top_srcdir) $(OVS_DIR)
+
+fuzz: $(OVS_BUILT)
+	+$(FUZZ) $(FUZZ_SECONDS) $(FUZZERS)
+
+fuzz-quick: $(OVS_BUILT)
+	+$(FUZZ) $(FUZZ_QUICK_SECONDS) $(FUZZERS)
+
+.PHONY: fuzz fuzz-quick

@@ -1,0 +1,127 @@
+# Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The switch as its administrator sees it, and the NIC model."""
+
+import json
+import os
+import re
+import socket
+import sys
+import time
+
+from guest import check
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "nic-model"))
+import ctl                                              # noqa: E402
+
+# Seconds in which ovs-vswitchd must answer, and number of times that it is
+# asked: the machine may be busy with other things, too.
+PATIENCE = 1.0
+N_ASKED = 5
+TIMEOUT = 20
+
+
+class Switch:
+    """'run' is where ovs-vswitchd and the NIC model have their sockets."""
+
+    def __init__(self, run):
+        self.run = run
+        self.unixctl = os.path.join(run, "ovs-vswitchd.ctl")
+        self.slowest = 0
+
+    def appctl(self, command, *args):
+        """Like ovs-appctl."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(TIMEOUT)
+            try:
+                sock.connect(self.unixctl)
+                sock.sendall(json.dumps({"id": 0, "method": command,
+                                         "params": list(args)}).encode())
+                answer = self._answer(sock)
+            except OSError as error:
+                check(False, "the switch does not answer: %s" % error)
+        check(not answer.get("error"), "%s: %s" % (command, answer["error"]))
+        return answer["result"]
+
+    @staticmethod
+    def _answer(sock):
+        data = b""
+        while True:
+            more = sock.recv(65536)
+            if not more:
+                raise OSError("connection closed")
+            data += more
+            try:
+                return json.loads(data)
+            except ValueError:
+                continue
+
+    def is_alive(self):
+        """Checks that the switch answers, and soon."""
+        for _ in range(N_ASKED):
+            begin = time.monotonic()
+            self.appctl("version")
+            took = time.monotonic() - begin
+            if took < PATIENCE:
+                self.slowest = max(self.slowest, took)
+                return
+        check(False, "the switch takes %.1f s to answer" % took)
+
+    def show(self, port):
+        return self.appctl("iovtee/show", port)
+
+    def number(self, port, regex):
+        """The sum of all numbers that 'regex' matches."""
+        return sum(int(n) for n in re.findall(regex, self.show(port)))
+
+    def broken(self, port):
+        """Returns why the port's ring is broken, or None."""
+        found = re.search(r"broken: (.*)", self.show(port))
+        return found and found.group(1)
+
+    def n_told(self, text):
+        """How many lines of the log say 'text'."""
+        path = os.path.join(os.environ["OVS_LOGDIR"], "vswitchd.log")
+        with open(path, errors="replace") as log:
+            return sum(text in line for line in log)
+
+    def in_nic(self, port):
+        return self.number(port, r"buffers: .* nic (\d+)")
+
+
+class Nic:
+    """The NIC of a port, a model."""
+
+    def __init__(self, switch, port="nic0", stream=1000):
+        self.stream = stream    # Number of the last one.
+        self.control = ctl.Control(os.path.join(switch.run, "nm"))
+        self.dev = "net_nicmodel_" + port
+
+    def command(self, verb, *args):
+        return self.control.command(" ".join((verb, self.dev) + args))
+
+    def get(self, key):
+        return self.command("stats")[key]
+
+    def start(self, *source, limits=()):
+        """Starts a stream of its own, so that frames can be told apart."""
+        self.stream += 1
+        self.command("source", "stream=%u" % self.stream, *source)
+        self.command("start", *limits)
+
+    def stop(self):
+        """Returns how many frames were sent."""
+        self.command("stop")
+        return self.get("sent")

@@ -1,0 +1,112 @@
+#! /usr/bin/env python3
+# Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Says where a PCI NIC of QEMU's wrote frames to, in terms of guest memory.
+
+    dma.py [--hex] TRACE SKIP SWITCH-PID GUEST-PID
+
+TRACE is what QEMU traces of the NIC, of which the first SKIP lines are of no
+interest.  Addresses are those of the switch's memory, as the IOMMU translates
+one to one.  What the switch and the guest have mapped of the same files is
+guest memory.
+
+Prints how many frames were written to guest memory and, if any, elsewhere;
+with --hex what the guest finds there, where it has mapped it itself, in
+hexadecimal digits, a line per frame.
+"""
+
+import argparse
+import re
+import sys
+from collections import Counter, namedtuple
+
+CRC_LEN = 4
+
+# A part of a file, from 'offset' on, that is mapped from 'start' to 'end'.
+Mapping = namedtuple('Mapping', 'start end offset file')
+
+
+def mappings(pid):
+    """Returns what process 'pid' has mapped of memory files."""
+    found = []
+    with open('/proc/%d/maps' % pid) as maps:
+        for line in maps:
+            fields = line.split()
+            if not re.search('memfd:|hugepages', line):
+                continue
+            start, end = (int(x, 16) for x in fields[0].split('-'))
+            found.append(Mapping(start, end, int(fields[2], 16),
+                                 (fields[3], fields[4])))
+    return found
+
+
+def writes(trace, skip):
+    """Yields address and length of each frame that file 'trace' has.
+
+    QEMU writes a frame in pieces, of which the last one is the CRC: Open
+    vSwitch has NICs keep it."""
+    address = length = None
+    with open(trace, errors='replace') as lines:
+        for i, line in enumerate(lines):
+            match = re.search('desc_buff_write.*addr: 0x([0-9a-f]+), '
+                              'offset: ([0-9]+),.*length: ([0-9]+)', line)
+            if i < skip or not match:
+                continue
+            if int(match[2]) == 0:
+                if address is not None:
+                    yield address, length - CRC_LEN
+                address, length = int(match[1], 16), 0
+            length += int(match[3])
+    if address is not None:
+        yield address, length - CRC_LEN
+
+
+def in_guest(address, switch, guest):
+    """Returns where the guest finds what the switch has at 'address'."""
+    for s in switch:
+        if s.start <= address < s.end:
+            at = address - s.start + s.offset
+            for g in guest:
+                if (g.file == s.file
+                        and g.offset <= at < g.offset + g.end - g.start):
+                    return at - g.offset + g.start
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--hex', action='store_true')
+    parser.add_argument('trace')
+    parser.add_argument('skip', type=int)
+    parser.add_argument('switch', type=int)
+    parser.add_argument('guest', type=int)
+    args = parser.parse_args()
+
+    switch, guest = mappings(args.switch), mappings(args.guest)
+    count = Counter()
+    with open('/proc/%d/mem' % args.guest, 'rb') as mem:
+        for address, length in writes(args.trace, args.skip):
+            found = in_guest(address, switch, guest)
+            count['elsewhere' if found is None else 'guest'] += 1
+            if args.hex and found is not None:
+                mem.seek(found)
+                print(mem.read(length).hex())
+    if not args.hex:
+        for where in sorted(count, reverse=True):
+            print(where, count[where])
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,42 @@
+# Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+# Installed with their folders, since two pages have the same name and all of
+# them link to each other.
+nobase_dist_doc_DATA = \
+	CONTRIBUTING.rst \
+	NEWS \
+	README.rst \
+	$(DOC_PLOTS) \
+	$(DOC_SOURCE) \
+	lib/iovtee-unixctl.man \
+	vswitchd/iovtee.xml
+
+DOC_SOURCE = \
+	Documentation/index.rst \
+	Documentation/internals/iovtee.rst \
+	Documentation/topics/benchmarks.rst \
+	Documentation/topics/evidence.rst \
+	Documentation/topics/iovtee.rst \
+	Documentation/topics/nic-drivers.rst
+
+DOC_PLOTS = \
+	Documentation/topics/benchmarks/bursts-values.svg \
+	Documentation/topics/benchmarks/copies-guest-to-guest-throughput.svg \
+	Documentation/topics/benchmarks/latency-64-bytes-percentiles.svg \
+	Documentation/topics/benchmarks/rings-64-bytes-guest-1024-ratio.svg \
+	Documentation/topics/benchmarks/sizes-cycles.svg \
+	Documentation/topics/benchmarks/sizes-ratio.svg \
+	Documentation/topics/benchmarks/throughput-past-caches-throughput.svg \
+	Documentation/topics/benchmarks/throughput-throughput.svg

@@ -297,6 +297,7 @@ END
 demo () {
     need_packages $build_packages $run_packages
     need_hugepages $demo_hugepages
+    need_fair_threads
     need_build
     say
     say "Setting up a NIC port, a guest port and flows in both directions:"

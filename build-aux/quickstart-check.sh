@@ -193,7 +193,7 @@ counted () {
                   tail -n 1)
     set -- ${results:-0 passed, 1 failed, 0 skipped}
     if test "$3" != 0; then
-        readarray -t names < <(sed -n 's/: FAILED$//p' "$log")
+        readarray -t names < <(grep FAILED "$log")
         note_failures "$text" "${names[@]:-did not end as they should}"
     fi
     tally "$1" "$3" "$5" "$since"
@@ -219,6 +219,7 @@ check () {
     apt-cache show linux-image-cloud-amd64 > /dev/null 2>&1 ||
         apt-get -q update > /dev/null 2>&1
     need_hugepages $check_hugepages
+    need_fair_threads
     get_dpdk_headers
     need_build
     build_in "$build_sanitizers" "building IOVTee for the sanitizers" \

@@ -33,8 +33,6 @@ TESTSUITE_AT = \
 	tests/vring.at
 
 # Autotest sources of "make check-system", which needs root and hugepages.
-# With RECHECK=yes, tests that fail are run once more: they share two cores
-# with what they test, and time-outs happen.
 SYSTEM_TESTSUITE = tests/system-iovtee-testsuite
 SYSTEM_TESTSUITE_AT = \
 	tests/nicmodel-macros.at \
@@ -375,16 +373,20 @@ package.m4: $(srcdir)/configure.ac
 	    echo 'm4_define([AT_PACKAGE_URL], [$(PACKAGE_URL)])'; \
 	} > $@.tmp && mv $@.tmp $@
 
+# Runs the suite that follows.  With RECHECK=yes, tests that fail are run once
+# more: they share few cores with what they test, and time-outs happen.
+RUN_SUITE = run_suite () { \
+	    $(SHELL) "$$@" $(TESTSUITEFLAGS) \
+	        || (test "$(RECHECK)" = yes && $(SHELL) "$$@" --recheck); \
+	}; run_suite
+
 check-local: $(TESTSUITE)
-	$(SHELL) $(TESTSUITE) -C tests AUTOTEST_PATH=$(AUTOTEST_DIRS) \
-	    $(TESTSUITEFLAGS)
+	$(RUN_SUITE) $(TESTSUITE) -C tests AUTOTEST_PATH=$(AUTOTEST_DIRS)
 
 check-system: all $(SYSTEM_TESTSUITE)
 	$(MAKE) -C $(OVS_BUILD) utilities/ovs-testcontroller
-	set $(SHELL) $(SYSTEM_TESTSUITE) -C tests \
-	    AUTOTEST_PATH=$(AUTOTEST_DIRS); \
-	"$$@" $(TESTSUITEFLAGS) \
-	    || (test "$(RECHECK)" = yes && "$$@" --recheck)
+	$(RUN_SUITE) $(SYSTEM_TESTSUITE) -C tests \
+	    AUTOTEST_PATH=$(AUTOTEST_DIRS)
 
 check-pci: all $(PCI_TESTSUITE)
 	RECHECK=$(RECHECK) $(srcdir)/tests/pci/check.sh igb $(TESTSUITEFLAGS)
@@ -396,7 +398,7 @@ check-pci-matrix: all $(PCI_TESTSUITE)
 PCI_NICS = igb e1000e
 
 check-build: all $(BUILD_TESTSUITE)
-	$(SHELL) $(BUILD_TESTSUITE) -C tests $(TESTSUITEFLAGS)
+	$(RUN_SUITE) $(BUILD_TESTSUITE) -C tests
 
 # The unit tests that have threads, and those of all that has locks or atomics,
 # in a build of their own for ThreadSanitizer, in the folder "tsan".

@@ -181,7 +181,7 @@ AC_DEFUN([IOVTEE_ENABLE_SANITIZERS],
   [AC_ARG_ENABLE([sanitizers],
      [AS_HELP_STRING([--enable-sanitizers@<:@=KIND@:>@],
         [compile our own code for AddressSanitizer and
-         UndefinedBehaviorSanitizer; KIND "fuzzer": for libFuzzer, too, with
+         UndefinedBehaviorSanitizer ("address"); KIND "fuzzer": for libFuzzer, too, with
          CC=clang; "thread": for ThreadSanitizer instead])],
      [], [enable_sanitizers=no])
    iovtee_runtime="libasan8 libubsan1"
@@ -193,7 +193,9 @@ AC_DEFUN([IOVTEE_ENABLE_SANITIZERS],
      [fuzzer], [SANITIZER_CFLAGS="-fsanitize=address,undefined,fuzzer-no-link"
                 SANITIZER_CFLAGS="$SANITIZER_CFLAGS -fno-sanitize-recover"
                 iovtee_runtime="clang libclang-rt-14-dev"],
-     [SANITIZER_CFLAGS="-fsanitize=address,undefined"])
+     [yes | address], [SANITIZER_CFLAGS="-fsanitize=address,undefined"],
+     [AC_MSG_ERROR([--enable-sanitizers=$enable_sanitizers: there are dnl
+"address", "fuzzer" and "thread"])])
    AS_IF([test -n "$SANITIZER_CFLAGS"],
      [SANITIZER_CFLAGS="$SANITIZER_CFLAGS -fno-omit-frame-pointer"
       AC_MSG_CHECKING([whether $CC knows $SANITIZER_CFLAGS])

@@ -214,6 +214,9 @@ deliver_in_place(struct iovtee_vq *vq, struct dp_packet *packet)
     uint8_t *va = vq->bufs[head].va;
 
     put_net_hdr(vq, packet, va);
+    if (OVS_UNLIKELY(iovtee_vring_is_logged(&vq->vring))) {
+        iovtee_vring_mark(&vq->vring, va, vq->hdr_len + size);
+    }
     iovtee_ringstats_count(&vq->counters.ring, va + vq->hdr_len, size);
     iovtee_vq_give(vq, head, IOVTEE_SWITCH, vq->hdr_len + size);
 }
@@ -257,13 +260,14 @@ copy_patiently(struct iovtee_vq *vq, struct dp_packet *packet,
  * Small frames wait for the end of the burst.  Stores are done in order, and
  * those to the guest's cache lines take long because the guest's processor has
  * them: what is stored in between would wait in the store buffer until that is
- * full. */
+ * full.  (None waits if it has to be reported as soon as it was made.) */
 static void
 copy_frame(struct iovtee_vq *vq, uint8_t *dst, const uint8_t *src,
            uint32_t len)
     OVS_REQUIRES(vq->lock)
 {
-    if (len <= MAX_LATE && vq->n_late < ARRAY_SIZE(vq->late)) {
+    if (len <= MAX_LATE && vq->n_late < ARRAY_SIZE(vq->late)
+        && OVS_LIKELY(!iovtee_vring_is_logged(&vq->vring))) {
         vq->late[vq->n_late++] = (struct iovtee_late_copy) { dst, src, len };
     } else {
         memmove(dst, src, len);     /* As in vq_copy_late(). */
@@ -292,6 +296,9 @@ copy_simple(struct iovtee_vq *vq, struct dp_packet *packet)
 
     put_net_hdr(vq, packet, buf->va);
     copy_frame(vq, buf->va + vq->hdr_len, dp_packet_data(packet), size);
+    if (OVS_UNLIKELY(iovtee_vring_is_logged(&vq->vring))) {
+        iovtee_vring_mark(&vq->vring, buf->va, vq->hdr_len + size);
+    }
     vq->counters.copied[copy_reason(vq, packet, buf, false, 1)]++;
     iovtee_ringstats_count(&vq->counters.ring, dp_packet_data(packet), size);
     iovtee_vq_give(vq, head, IOVTEE_IDLE, vq->hdr_len + size);
@@ -345,6 +352,20 @@ fill_segs(const struct iovtee_seg segs[], size_t n, struct source *src,
     return written;
 }
 
+/* Reports that the first 'len' bytes of the pieces in 'segs' were written. */
+static void
+mark_segs(const struct iovtee_vq *vq, const struct iovtee_seg segs[],
+          uint32_t len)
+    OVS_REQUIRES(vq->lock)
+{
+    for (size_t i = 0; len; i++) {
+        uint32_t k = MIN(len, segs[i].len);
+
+        iovtee_vring_mark(&vq->vring, segs[i].va, k);
+        len -= k;
+    }
+}
+
 /* Copies what remains of 'src' into the guest's buffer 'head', as much as
  * fits.  Stores the number of bytes written in '*len' and, in '*indirect',
  * whether the buffer is an indirect one.  Returns true if successful, false if
@@ -360,6 +381,7 @@ fill_buffer(struct iovtee_vq *vq, uint16_t head, struct source *src,
         struct iovtee_seg seg = { .va = buf->va, .len = buf->len };
 
         *len = fill_segs(&seg, 1, src, nb);
+        iovtee_vring_mark(&vq->vring, buf->va, *len);
         *indirect = false;
     } else {
         struct iovtee_seg segs[IOVTEE_CHAIN_MAX_SEGS];
@@ -373,6 +395,7 @@ fill_buffer(struct iovtee_vq *vq, uint16_t head, struct source *src,
             return false;
         }
         *len = fill_segs(segs, chain.n_segs, src, nb);
+        mark_segs(vq, segs, *len);
         *indirect = chain.indirect;
     }
     return true;
@@ -431,6 +454,8 @@ copy_spanning(struct iovtee_vq *vq, struct dp_packet *packet)
     if (nb[0]) {
         *nb[0] = n & 0xff;
         *nb[1] = n >> 8;
+        iovtee_vring_mark(&vq->vring, nb[0], 1);
+        iovtee_vring_mark(&vq->vring, nb[1], 1);
     }
     vq->counters.copied[copy_reason(vq, packet, &vq->bufs[heads[0]],
                                     indirect, n)]++;
@@ -461,6 +486,8 @@ copy_reason(const struct iovtee_vq *vq, const struct dp_packet *packet,
         return IOVTEE_COPY_MOVED;
     } else if (!zero_copy || peer_port_id == UINT32_MAX) {
         return IOVTEE_COPY_DISABLED;
+    } else if (iovtee_vring_is_logged(&vq->vring)) {
+        return IOVTEE_COPY_MIGRATION;
     } else if (packet->source != DPBUF_DPDK) {
         return IOVTEE_COPY_SWITCH;
     } else if (packet->mbuf.port != peer_port_id) {

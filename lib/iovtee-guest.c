@@ -371,7 +371,7 @@ ring_start(void *guest_, unsigned int q,
         vq = queue->vq = iovtee_vq_create(&config);
     }
     if (vq) {
-        iovtee_vq_resume(vq, ring.callfd);
+        iovtee_vq_resume(vq, ring.callfd, &ring.log);
         queue->running = true;
         replace_map(guest);
     }

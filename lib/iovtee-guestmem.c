@@ -182,6 +182,24 @@ iovtee_guestmem_translate(const struct iovtee_guestmem *mem,
     return NULL;
 }
 
+/* Undoes iovtee_guestmem_translate(): stores in '*gpa' which guest physical
+ * address is mapped at 'va'.  Returns false if none is. */
+bool
+iovtee_guestmem_locate(const struct iovtee_guestmem *mem, const void *va,
+                       uint64_t *gpa)
+{
+    for (size_t i = 0; i < mem->n; i++) {
+        const struct lookup *l = &mem->lookups[i];
+        uint64_t ofs = (uintptr_t) va - (uintptr_t) l->va;
+
+        if (ofs < l->size) {
+            *gpa = l->gpa + ofs;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Returns the number of regions in 'mem'. */
 size_t
 iovtee_guestmem_n_regions(const struct iovtee_guestmem *mem)

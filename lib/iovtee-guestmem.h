@@ -80,6 +80,8 @@ void iovtee_guestmem_on_release(struct iovtee_guestmem *,
 
 void *iovtee_guestmem_translate(const struct iovtee_guestmem *,
                                 uint64_t gpa, uint64_t len);
+bool iovtee_guestmem_locate(const struct iovtee_guestmem *, const void *va,
+                            uint64_t *gpa);
 size_t iovtee_guestmem_n_regions(const struct iovtee_guestmem *);
 const struct iovtee_guestmem_mapping *iovtee_guestmem_region(
     const struct iovtee_guestmem *, size_t i);

@@ -18,6 +18,8 @@
 
 #include "iovtee-session-private.h"
 
+#include <linux/vhost_types.h>
+#include <linux/virtio_net.h>
 #include <stdlib.h>
 
 #include "coverage.h"
@@ -33,7 +35,9 @@ VLOG_DEFINE_THIS_MODULE(iovtee_session_events);
  *    message                 calls                                     locks
  *    ----------------------  ----------------------------------------  -----
  *    (connection)            new_connection                            no
- *    SET_MEM_TABLE           pre, post                                 yes
+ *    SET_MEM_TABLE,          pre, post                                 yes
+ *      SET_LOG_BASE
+ *    SET_FEATURES            pre, features_changed if it runs, post    yes
  *    SET_VRING_NUM,          pre, post                                 yes
  *      _BASE, _ADDR
  *    SET_VRING_KICK, _CALL   pre, state(0) if it was ready, post,      yes
@@ -56,7 +60,31 @@ VLOG_DEFINE_THIS_MODULE(iovtee_session_events);
  * A message that librte_vhost found wrong may have been carried out by half.
  * So what a message is about to change is considered lost before it is handled
  * ("pre"), and is found again only after it was handled without error
- * ("post"). */
+ * ("post").
+ *
+ * Migration
+ * =========
+ *
+ * A front-end that begins to copy the guest's memory passes a bitmap
+ * (SET_LOG_BASE), and sets VHOST_F_LOG_ALL among the features of the running
+ * device; then it wants every write in the bitmap.  From features_changed() on
+ * would be too early, for librte_vhost ignores what is logged until the
+ * message is through.  So the receive rings are suspended before each of the
+ * messages, which ends all that a NIC writes, and go on after it.  While
+ * librte_vhost replaces the bitmap nobody else may have it open, either.
+ *
+ * What librte_vhost 22.11 does not see to:
+ *
+ *    - It applies the offset of the bitmap in its file twice, so that bits are
+ *      set behind the mapping.  A bitmap that does not begin its file is
+ *      refused; no front-end that is known has such.
+ *
+ *    - RESET_OWNER unmaps the bitmap, which is used all the same when there is
+ *      none later.  So it is refused once there was one.
+ *
+ *    - If there are more queues than the guest has agreed to have, then
+ *      SET_FEATURES frees them, though the device may be running.  That is
+ *      refused, too. */
 
 COVERAGE_DEFINE(iovtee_session_foreign);
 COVERAGE_DEFINE(iovtee_session_refused);
@@ -67,8 +95,10 @@ static struct vlog_rate_limit info_rl = VLOG_RATE_LIMIT_INIT(60, 60);
 /* The requests of vhost-user that matter here. */
 enum {
     REQ_NONE = 0,
+    REQ_SET_FEATURES = 2,
     REQ_RESET_OWNER = 4,
     REQ_SET_MEM_TABLE = 5,
+    REQ_SET_LOG_BASE = 6,
     REQ_SET_VRING_NUM = 8,
     REQ_SET_VRING_ADDR = 9,
     REQ_SET_VRING_BASE = 10,
@@ -89,6 +119,8 @@ enum {
     MSG_PAYLOAD = 12,
     MSG_MEM_N = MSG_PAYLOAD,            /* Number of regions, 32 bits... */
     MSG_MEM_REGIONS = MSG_PAYLOAD + 8,  /* ...and the regions. */
+    MSG_LOG_SIZE = MSG_PAYLOAD,         /* Of the bitmap of writes... */
+    MSG_LOG_OFFSET = MSG_PAYLOAD + 8,   /* ...and where it is in its file. */
 };
 
 /* One of the regions. */
@@ -156,6 +188,80 @@ settle_fd_swap(struct iovtee_session *s)
     }
 }
 
+/* Takes over the features that the guest and librte_vhost have agreed on. */
+static void
+take_features(struct iovtee_session *s, uint64_t features)
+    OVS_REQUIRES(s->fsm_mutex)
+{
+    const uint64_t log_all = UINT64_C(1) << VHOST_F_LOG_ALL;
+
+    s->negotiated = features & ~log_all;
+    s->logging = (features & log_all) != 0;
+}
+
+/* Would SET_FEATURES with 'msg' only begin or end the log of writes?  With
+ * anything else that would be news librte_vhost refuses the message, if the
+ * device runs. */
+static bool
+flips_logging(const struct iovtee_session *s, const uint8_t *msg)
+    OVS_REQUIRES(s->fsm_mutex)
+{
+    uint64_t features;
+
+    memcpy(&features, msg + MSG_PAYLOAD, sizeof features);
+    return (s->announced
+            && (features ^ s->negotiated
+                ^ (s->logging ? UINT64_C(1) << VHOST_F_LOG_ALL : 0))
+               == UINT64_C(1) << VHOST_F_LOG_ALL);
+}
+
+/* Makes librte_vhost refuse SET_LOG_BASE in 'msg' if the bitmap does not begin
+ * its file: no size goes with any offset.  (It closes the file then.  It would
+ * not if we refused the message ourselves.) */
+static void
+spoil_log_offset(uint8_t *msg)
+{
+    const uint64_t none = 0;
+    uint64_t offset;
+
+    memcpy(&offset, msg + MSG_LOG_OFFSET, sizeof offset);
+    if (offset) {
+        memcpy(msg + MSG_LOG_SIZE, &none, sizeof none);
+    }
+}
+
+/* Must librte_vhost not see 'msg', because of what it would do to the log of
+ * writes or because of the log? */
+static bool
+is_unsafe(const struct iovtee_session *s, const uint8_t *msg)
+    OVS_REQUIRES(s->fsm_mutex)
+{
+    switch (s->request) {
+    case REQ_RESET_OWNER:
+        return s->log_set;
+
+    case REQ_SET_FEATURES:
+        return (flips_logging(s, msg)
+                && !(s->negotiated & (UINT64_C(1) << VIRTIO_NET_F_MQ))
+                && rte_vhost_get_vring_num(s->fsm_vid) > 2);
+
+    default:
+        return false;
+    }
+}
+
+/* If the last message should have changed how writes are logged and failed,
+ * everything is as it was before. */
+static void
+settle_log(struct iovtee_session *s)
+    OVS_REQUIRES(s->fsm_mutex)
+{
+    if (s->log_changing) {
+        s->log_changing = false;
+        session_vring_update_all__(s);
+    }
+}
+
 static void
 reset_vrings(struct iovtee_session *s)
     OVS_REQUIRES(s->fsm_mutex)
@@ -191,9 +297,9 @@ is_foreign(uint32_t request)
     }
 }
 
-/* Called before librte_vhost handles 'msg'. */
-static void
-before_message(struct iovtee_session *s, const uint8_t *msg)
+/* Called before librte_vhost handles 'msg'.  Returns false if it must not. */
+static bool
+before_message(struct iovtee_session *s, uint8_t *msg)
     OVS_REQUIRES(s->fsm_mutex)
 {
     uint32_t i;
@@ -209,6 +315,11 @@ before_message(struct iovtee_session *s, const uint8_t *msg)
     }
     s->request_vring = i;
     s->table_lost = false;
+    if (is_unsafe(s, msg)) {
+        VLOG_WARN_RL(&rl, "%s: front-end sent request %"PRIu32" at a time "
+                     "when it is refused", s->port, s->request);
+        return false;
+    }
 
     switch (s->request) {
     case REQ_SET_MEM_TABLE:
@@ -216,6 +327,22 @@ before_message(struct iovtee_session *s, const uint8_t *msg)
             s->table_lost = true;
             session_vring_stop_all__(s);
             session_mem_drop__(s);
+        }
+        break;
+
+    case REQ_SET_LOG_BASE:
+        s->log_set = true;
+        spoil_log_offset(msg);
+        if (s->logging) {
+            s->log_changing = true;
+            session_vring_suspend_rx__(s);
+        }
+        break;
+
+    case REQ_SET_FEATURES:
+        if (flips_logging(s, msg)) {
+            s->log_changing = true;
+            session_vring_suspend_rx__(s);
         }
         break;
 
@@ -243,6 +370,7 @@ before_message(struct iovtee_session *s, const uint8_t *msg)
         session_mem_drop__(s);
         break;
     }
+    return true;
 }
 
 /* Called after librte_vhost has handled a message without error. */
@@ -258,6 +386,23 @@ after_message(struct iovtee_session *s)
             session_mem_load__(s);
             session_vring_update_all__(s);
         }
+        break;
+
+    case REQ_SET_FEATURES:
+        if (s->log_changing) {
+            uint64_t features = 0;
+
+            rte_vhost_get_negotiated_features(s->fsm_vid, &features);
+            take_features(s, features);
+            VLOG_INFO_RL(&info_rl, "%s: front-end %s the guest's memory",
+                         s->port, (s->logging ? "begins to copy"
+                                   : "does not copy any more"));
+        }
+        settle_log(s);
+        break;
+
+    case REQ_SET_LOG_BASE:
+        settle_log(s);
         break;
 
     case REQ_SET_VRING_NUM:
@@ -277,11 +422,13 @@ pre_msg_handle(int vid, void *msg)
 {
     struct iovtee_session *s = iovtee_session_by_vid__(vid);
     uint32_t request = REQ_NONE;
+    bool ok = true;
 
     if (s) {
         ovs_mutex_lock(&s->fsm_mutex);
         settle_fd_swap(s);
-        before_message(s, msg);
+        settle_log(s);
+        ok = before_message(s, msg);
         request = s->request;
         ovs_mutex_unlock(&s->fsm_mutex);
         iovtee_session_rcu_exit__();
@@ -291,9 +438,9 @@ pre_msg_handle(int vid, void *msg)
         VLOG_WARN_RL(&rl, "%s: front-end sent request %"PRIu32", which "
                      "belongs to a feature that it was not offered",
                      s->port, request);
-        return RTE_VHOST_MSG_RESULT_ERR;
+        ok = false;
     }
-    return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+    return ok ? RTE_VHOST_MSG_RESULT_NOT_HANDLED : RTE_VHOST_MSG_RESULT_ERR;
 }
 
 static enum rte_vhost_msg_result
@@ -349,6 +496,7 @@ new_connection(int vid)
     ovs_mutex_lock(&s->fsm_mutex);
     s->fsm_vid = vid;
     s->request = REQ_NONE;
+    s->log_changing = s->log_set = false;
     ovs_mutex_unlock(&s->fsm_mutex);
 
     if (rte_vhost_extern_callback_register(vid, &extern_ops, NULL)) {
@@ -378,7 +526,7 @@ new_device(int vid)
 
     ovs_mutex_lock(&s->fsm_mutex);
     s->announced = true;
-    s->negotiated = features;
+    take_features(s, features);
     s->node = node;
     session_vring_update_all__(s);
     for (uint32_t q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {

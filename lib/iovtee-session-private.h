@@ -114,10 +114,15 @@ struct iovtee_session {
     bool announced OVS_GUARDED;         /* By new_device()? */
     bool frozen OVS_GUARDED;            /* By iovtee_session_close_all()? */
     uint64_t negotiated OVS_GUARDED;    /* Features, if 'announced'. */
+    bool logging OVS_GUARDED;           /* Is VHOST_F_LOG_ALL among them? */
     int node OVS_GUARDED;               /* NUMA node, if 'announced'. */
     uint32_t request OVS_GUARDED;       /* Message being handled, or 0, ... */
     uint32_t request_vring OVS_GUARDED; /* ...and the ring that it names. */
     bool table_lost OVS_GUARDED;        /* Is the message replacing it? */
+    bool log_changing OVS_GUARDED;      /* Is the message changing how writes
+                                         * are logged? */
+    bool log_set OVS_GUARDED;           /* Has the connection ever had a
+                                         * bitmap for that? */
     struct rte_vhost_memory *table OVS_GUARDED; /* librte_vhost's, or NULL. */
     struct iovtee_guestmem *mem OVS_GUARDED;    /* Made of it, or NULL. */
     struct session_vring vrings[SESSION_MAX_VRINGS] OVS_GUARDED;
@@ -170,6 +175,8 @@ void iovtee_session_forget__(struct iovtee_session *);
 
 /* iovtee-session-ring.c. */
 void session_vring_suspend__(struct iovtee_session *s, uint32_t i)
+    OVS_REQUIRES(s->fsm_mutex);
+void session_vring_suspend_rx__(struct iovtee_session *s)
     OVS_REQUIRES(s->fsm_mutex);
 void session_vring_stop__(struct iovtee_session *s, uint32_t i)
     OVS_REQUIRES(s->fsm_mutex);

@@ -63,6 +63,9 @@ txq_publish(struct iovtee_session *s, uint32_t q,
             config->mem, config->used_gpa, sizeof *flags);
 
         *flags = USED_F_NO_NOTIFY;
+        if (s->logging) {
+            rte_vhost_log_write(s->fsm_vid, config->used_gpa, sizeof *flags);
+        }
     }
 
     ovs_spin_lock(&txq->lock);
@@ -96,6 +99,14 @@ txq_withdraw(struct iovtee_session *s, uint32_t q)
 }
 
 /* What a ring is. */
+
+/* A 'struct iovtee_vring_log''s callback.  Takes no lock, so that PMD threads
+ * can use it; the bitmap stays where it is while a ring is in use. */
+static void
+log_write(void *vid, uint64_t gpa, uint64_t len)
+{
+    rte_vhost_log_write((intptr_t) vid, gpa, len);
+}
 
 /* Translates 'hva', in librte_vhost's mapping, into a guest physical address.
  * Returns false if it is not in guest memory. */
@@ -195,6 +206,10 @@ vring_describe(struct iovtee_session *s, uint32_t i,
         return "a PMD thread could have to wait to interrupt the guest";
     }
     ring->numa_id = s->node;
+    ring->log = (struct iovtee_vring_log) {
+        .mark = s->logging ? log_write : NULL,
+        .aux = (void *) (intptr_t) s->fsm_vid,
+    };
     return NULL;
 }
 
@@ -361,6 +376,18 @@ session_vring_update__(struct iovtee_session *s, uint32_t i)
     } else {
         txq_publish(s, i / 2, &ring);
         vr->state = SESSION_VRING_RUNNING;
+    }
+}
+
+/* Suspends the guest's receive rings.  (Of the transmit rings librte_vhost
+ * itself logs what it writes.) */
+void
+session_vring_suspend_rx__(struct iovtee_session *s)
+{
+    for (uint32_t i = 0; i < SESSION_MAX_VRINGS; i++) {
+        if (session_vring_is_rx(i)) {
+            session_vring_suspend__(s, i);
+        }
     }
 }
 

@@ -135,29 +135,40 @@ session_totals_restart__(struct iovtee_session *s)
     }
 }
 
+/* Stores the counters of 'ring' in 'values'.  Returns their number. */
+static int
+get_values(const struct ring_totals *ring, uint64_t values[MAX_COUNTERS])
+{
+    for (int i = 0; i < ring->n; i++) {
+        values[i] = ring->totals[i];
+    }
+    return ring->n;
+}
+
 int
-iovtee_session_txq_stats(const struct iovtee_session *s_, unsigned int q,
+iovtee_session_txq_stats(const struct iovtee_session_totals *totals,
+                         struct iovtee_session *s, unsigned int q,
                          iovtee_session_stat_cb *cb, void *aux)
 {
-    struct iovtee_session *s = CONST_CAST(struct iovtee_session *, s_);
-    uint64_t totals[MAX_COUNTERS];
-    struct ring_totals *ring;
+    const struct ring_totals *ring;
+    uint64_t values[MAX_COUNTERS];
     size_t prefix_len;
     char prefix[32];
     int n;
 
-    if (!s || q >= IOVTEE_SESSION_MAX_QUEUES) {
+    if (q >= IOVTEE_SESSION_MAX_QUEUES) {
         return EINVAL;
     }
-
-    ring = &s->totals->rings[q];
-    ovs_mutex_lock(&s->api_mutex);
-    update_ring(s, q);
-    n = ring->n;
-    if (n) {
-        memcpy(totals, ring->totals, n * sizeof *totals);
+    ring = &totals->rings[q];
+    if (s) {
+        ovs_assert(s->totals == totals);
+        ovs_mutex_lock(&s->api_mutex);
+        update_ring(s, q);
+        n = get_values(ring, values);
+        ovs_mutex_unlock(&s->api_mutex);
+    } else {
+        n = get_values(ring, values);
     }
-    ovs_mutex_unlock(&s->api_mutex);
 
     /* The names never change. */
     prefix_len = snprintf(prefix, sizeof prefix, "rx_q%u_", q);
@@ -165,7 +176,7 @@ iovtee_session_txq_stats(const struct iovtee_session *s_, unsigned int q,
         const char *name = ring->names[i].name;
 
         cb(strncmp(name, prefix, prefix_len) ? name : name + prefix_len,
-           totals[i], aux);
+           values[i], aux);
     }
     return n ? 0 : ENODEV;
 }

@@ -19,7 +19,6 @@
 #include "iovtee-session-private.h"
 
 #include <errno.h>
-#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
@@ -53,15 +52,10 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
  *    - RING_PACKED, because iovtee-vring-split.c cannot.
  *
  *    - IOMMU_PLATFORM, because then addresses are not the guest's physical
- *      ones.
- *
- *    - LOG_ALL, because nothing logs yet what a NIC writes.  A front-end
- *      without it refuses to migrate the guest, which is better than a guest
- *      with lost memory. */
+ *      ones. */
 #define SESSION_UNSUPPORTED ((1ULL << VIRTIO_F_IN_ORDER)            \
                              | (1ULL << VIRTIO_F_RING_PACKED)       \
-                             | (1ULL << VIRTIO_F_IOMMU_PLATFORM)    \
-                             | (1ULL << VHOST_F_LOG_ALL))
+                             | (1ULL << VIRTIO_F_IOMMU_PLATFORM))
 
 /* How long iovtee_session_close_all() may wait for callbacks, in ms. */
 #define CLOSE_ALL_TIMEOUT 2000
@@ -387,6 +381,22 @@ iovtee_session_close(struct iovtee_session *s)
     session_destroy(s);
 }
 
+/* Locks the states of the rings of 's', unless a callback has them, or the log
+ * of writes is being replaced.  Returns true if successful. */
+static bool
+lock_quiet(struct iovtee_session *s)
+    OVS_TRY_LOCK(true, s->fsm_mutex)
+{
+    if (ovs_mutex_trylock(&s->fsm_mutex)) {
+        return false;
+    }
+    if (s->log_changing) {
+        ovs_mutex_unlock(&s->fsm_mutex);
+        return false;
+    }
+    return true;
+}
+
 /* Gives back all rings of all sessions, for good, so that what the guests see
  * of them is complete and exact.  For a process that is about to exit without
  * closing its ports: PMD threads may still run, sessions need not be closed,
@@ -410,7 +420,7 @@ iovtee_session_close_all(void)
 
     for (size_t i = 0; i < n; i++) {
         s = sessions[i];
-        while (ovs_mutex_trylock(&s->fsm_mutex)) {
+        while (!lock_quiet(s)) {
             if (time_msec() >= deadline) {
                 VLOG_WARN("%s: cannot stop the rings, which are busy",
                           s->port);

@@ -39,8 +39,9 @@
  *         |                               v   |
  *         +--------------------------- SUSPENDED
  *
- * A ring is suspended when the front-end disables it or is about to change the
- * memory table or the ring's parameters; it is stopped for good ("final") when
+ * A ring is suspended when the front-end disables it, is about to change the
+ * memory table or the ring's parameters, or begins or ends to want a log of
+ * writes (live migration); it is stopped for good ("final") when
  * its base is handed back or the front-end is gone.  ring_stop() is
  * synchronous: when it returns, nothing writes into guest memory through this
  * ring any more.
@@ -70,17 +71,21 @@ struct rte_mempool;
 /* One of the guest's receive rings. */
 struct iovtee_session_ring {
     struct iovtee_vring_config vring;
-    uint64_t features;          /* Negotiated virtio features. */
+    uint64_t features;          /* Negotiated virtio features, but for
+                                 * VHOST_F_LOG_ALL, which 'log' stands for. */
     unsigned hdr_len;           /* Of struct virtio_net_hdr: 10 or 12. */
     int callfd;                 /* To interrupt the guest; -1 if none.  The
                                  * owner dup()s what it wants to keep. */
     int numa_id;                /* Of the guest's memory; -1 if unknown. */
+    struct iovtee_vring_log log; /* To be told of writes while the guest is
+                                  * migrated.  Good until the ring is stopped
+                                  * for good. */
 };
 
 struct iovtee_session_ops {
     /* Receive ring 'q' is usable from now on.  If it was suspended, then it is
      * the same ring as before, and goes on where it was: the indices in 'ring'
-     * are meaningless, and only 'callfd' may be another one. */
+     * are meaningless, and only 'callfd' and 'log' may be others. */
     void (*ring_start)(void *aux, unsigned int q,
                        const struct iovtee_session_ring *ring);
 
@@ -139,11 +144,13 @@ void iovtee_session_get_status(const struct iovtee_session *, struct smap *);
 
 /* Calls 'cb' for each of librte_vhost's counters of the guest's transmit ring
  * 'q', with the names that librte_vhost gives them ("good_packets"...) and
- * their totals over all connections.  Returns 0, or a positive errno value if
- * there never was such a ring. */
+ * their totals over all connections, those of the session that has the totals
+ * now, if any, included.  Returns 0, or a positive errno value if there never
+ * was such a ring. */
 typedef void iovtee_session_stat_cb(const char *name, uint64_t value,
                                     void *aux);
-int iovtee_session_txq_stats(const struct iovtee_session *, unsigned int q,
+int iovtee_session_txq_stats(const struct iovtee_session_totals *,
+                             struct iovtee_session *, unsigned int q,
                              iovtee_session_stat_cb *, void *aux);
 
 unsigned int iovtee_session_dequeue(struct iovtee_session *, unsigned int q,

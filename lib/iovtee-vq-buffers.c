@@ -86,6 +86,11 @@ iovtee_vq_post(struct iovtee_vq *vq, void *objs[], unsigned int n, bool all,
     if (OVS_UNLIKELY(vq->state != IOVTEE_VQ_RUNNING)) {
         goto out;
     }
+    if (OVS_UNLIKELY(iovtee_vring_is_logged(&vq->vring))) {
+        ovs_spin_unlock(&vq->lock);
+        *unfit = true;
+        return 0;
+    }
     if (OVS_UNLIKELY(need != vq->need)) {
         vq_judge_again(vq, need);
     }
@@ -443,6 +448,14 @@ iovtee_vq_home(void *vq_, void *const *objs, unsigned int n)
             iovtee_ledger_move(&vq->ledger, head, place, IOVTEE_IDLE);
             if (place == IOVTEE_NIC) {
                 vq_count_posted(vq->lent_to[head], -1);
+            }
+            if (OVS_UNLIKELY(iovtee_vring_is_logged(&vq->vring))
+                && vq->state != IOVTEE_VQ_SUSPENDED) {
+                /* Who knows what the switch has done to the frame.  (While we
+                 * are suspended, the log may be on its way out.  The guest
+                 * has no use for what is in a free buffer.) */
+                iovtee_vring_mark(&vq->vring, vq->bufs[head].va,
+                                  vq->bufs[head].len);
             }
             iovtee_heads_push(&vq->idle, head);
         } else {

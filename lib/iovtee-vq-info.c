@@ -37,6 +37,7 @@ iovtee_vq_get_info(struct iovtee_vq *vq, struct iovtee_vq_info *info)
     info->unfit_len = vq->unfit_len;
     info->n_unfit = iovtee_heads_n(&vq->unfit);
     info->numa_id = vq->numa_id;
+    info->logged = iovtee_vring_is_logged(&vq->vring);
     ovs_spin_unlock(&vq->lock);
 }
 

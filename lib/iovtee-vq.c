@@ -177,15 +177,21 @@ iovtee_vq_sweep(void)
 }
 
 /* Lets 'vq' run, and interrupt the guest through 'callfd', which may be -1 and
- * which stays the caller's. */
+ * which stays the caller's.
+ *
+ * If 'log' is nonnull and has somebody to tell, the guest is being migrated:
+ * every write to its memory is reported, and no buffer is posted in a NIC,
+ * which would write without a word. */
 void
-iovtee_vq_resume(struct iovtee_vq *vq, int callfd)
+iovtee_vq_resume(struct iovtee_vq *vq, int callfd,
+                 const struct iovtee_vring_log *log)
 {
     iovtee_vq_set_callfd(vq, callfd);
 
     ovs_spin_lock(&vq->lock);
     ovs_assert(vq->state != IOVTEE_VQ_FINISHED);
     vq->state = IOVTEE_VQ_RUNNING;
+    iovtee_vring_set_log(&vq->vring, log);
     iovtee_vring_set_no_notify(&vq->vring, true);
     ovs_spin_unlock(&vq->lock);
 }
@@ -244,6 +250,7 @@ iovtee_vq_finish(struct iovtee_vq *vq, uint16_t *last_avail,
         iovtee_vq_publish(vq);
         iovtee_inflight_stop(&vq->inflight);
         memset(&vq->inflight, 0, sizeof vq->inflight);
+        iovtee_vring_set_log(&vq->vring, NULL);
         vq->state = IOVTEE_VQ_FINISHED;
     }
     *last_avail = vq->vring.last_avail;
@@ -261,6 +268,7 @@ iovtee_vq_abandon(struct iovtee_vq *vq)
         /* The table keeps what it knows: it is for whoever finds the ring. */
         vq_forget_buffers(vq, false);
         memset(&vq->inflight, 0, sizeof vq->inflight);
+        iovtee_vring_set_log(&vq->vring, NULL);
         vq->state = IOVTEE_VQ_FINISHED;
     }
     iovtee_vq_unlock(vq);
@@ -470,6 +478,7 @@ vq_give_filler(struct iovtee_vq *vq, uint16_t head)
         len = vq->hdr_len + FILLER_LEN;
         memcpy(buf->va, &hdr, vq->hdr_len);
         memcpy(buf->va + vq->hdr_len, filler, sizeof filler);
+        iovtee_vring_mark(&vq->vring, buf->va, len);
     }
     iovtee_vq_give(vq, head, IOVTEE_IDLE, len);
     vq->counters.fillers++;
@@ -507,6 +516,8 @@ vq_forget_buffers(struct iovtee_vq *vq, bool give)
             continue;
         }
         if (place != IOVTEE_IDLE) {
+            iovtee_vring_mark(&vq->vring, vq->bufs[head].va,
+                              vq->bufs[head].len);
             vq->bufs[head].orphan = true;
             vq->n_orphans++;
         }

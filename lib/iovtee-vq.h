@@ -92,6 +92,7 @@
 #define IOVTEE_COPY_REASONS                                                 \
     REASON(DISABLED, "disabled",                                            \
            "zero-copy is off or not possible for this port")                \
+    REASON(MIGRATION, "migration", "the guest is being migrated")           \
     REASON(HOST_BUFFER, "host_buffer",                                      \
            "the NIC had received the frame into a buffer of the host")      \
     REASON(OTHER_PORT, "other_port",                                        \
@@ -182,6 +183,7 @@ struct iovtee_vq_info {
     enum iovtee_copy_reason unfit;      /* ...why, of the last that was... */
     uint32_t unfit_len;                 /* ...seen, and its length. */
     int numa_id;
+    bool logged;                        /* Is the guest being migrated? */
 };
 
 /* A buffer of the guest.  Valid unless it is in IOVTEE_GUEST. */
@@ -319,7 +321,8 @@ void iovtee_vq_unref(struct iovtee_vq *);
 void iovtee_vq_sweep(void);
 
 /* Life cycle, called by whoever owns the ring's session. */
-void iovtee_vq_resume(struct iovtee_vq *, int callfd);
+void iovtee_vq_resume(struct iovtee_vq *, int callfd,
+                      const struct iovtee_vring_log *);
 void iovtee_vq_drain(struct iovtee_vq *);
 void iovtee_vq_suspend(struct iovtee_vq *);
 void iovtee_vq_finish(struct iovtee_vq *, uint16_t *last_avail,

@@ -41,6 +41,7 @@ struct walk {
 };
 
 static void refresh_avail_idx(struct iovtee_vring *);
+static void mark_used(const struct iovtee_vring *);
 static enum iovtee_vring_fault walk_table(struct walk *, const uint8_t *table,
                                           uint32_t n, uint16_t head);
 static enum iovtee_vring_fault walk_indirect(struct walk *);
@@ -305,6 +306,9 @@ iovtee_vring_publish(struct iovtee_vring *vr)
     }
     __atomic_store_n(&vr->used[AREA_IDX], new, __ATOMIC_RELEASE);   /* V2. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);                        /* V3. */
+    if (iovtee_vring_is_logged(vr)) {
+        mark_used(vr);
+    }
     vr->published = new;
 
     if (!vr->event_idx) {
@@ -322,6 +326,27 @@ iovtee_vring_publish(struct iovtee_vring *vr)
     vr->signalled = true;
     vr->signalled_used = new;
     return first || (uint16_t) (new - event - 1) < (uint16_t) (new - old);
+}
+
+/* From now on, has 'log' told of every write, or nobody if it is NULL. */
+void
+iovtee_vring_set_log(struct iovtee_vring *vr,
+                     const struct iovtee_vring_log *log)
+{
+    vr->log = log ? *log : (struct iovtee_vring_log) { .mark = NULL };
+}
+
+/* Reports that the 'len' bytes at 'va', in guest memory, were written, if
+ * somebody wants to know. */
+void
+iovtee_vring_mark(const struct iovtee_vring *vr, const void *va, uint64_t len)
+{
+    uint64_t gpa;
+
+    if (iovtee_vring_is_logged(vr) && len
+        && iovtee_guestmem_locate(vr->mem, va, &gpa)) {
+        vr->log.mark(vr->log.aux, gpa, len);
+    }
 }
 
 /* Latches 'vr' because of 'fault', unless it is latched already. */
@@ -343,6 +368,7 @@ iovtee_vring_set_no_notify(struct iovtee_vring *vr, bool no_notify)
     if (!vr->event_idx) {
         __atomic_store_n(&vr->used[AREA_FLAGS],
                          no_notify ? USED_F_NO_NOTIFY : 0, __ATOMIC_RELAXED);
+        iovtee_vring_mark(vr, &vr->used[AREA_FLAGS], sizeof *vr->used);
     } else {
         /* The driver ignores the flag (section 2.7.10.1) and notifies when its
          * index passes the one that we name.  The one that it passed last is
@@ -354,6 +380,8 @@ iovtee_vring_set_no_notify(struct iovtee_vring *vr, bool no_notify)
 
         __atomic_store_n(&vr->used[AREA_RING + 4 * vr->size], event,
                          __ATOMIC_RELAXED);
+        iovtee_vring_mark(vr, &vr->used[AREA_RING + 4 * vr->size],
+                          sizeof *vr->used);
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
@@ -373,6 +401,27 @@ refresh_avail_idx(struct iovtee_vring *vr)
     } else {
         vr->avail_idx = idx;
     }
+}
+
+/* Reports the used elements that are new to the driver, and the index that
+ * makes them so. */
+static void
+mark_used(const struct iovtee_vring *vr)
+{
+    const struct iovtee_used_elem *first
+        = iovtee_vring_used_elem__(vr, vr->published);
+    const struct iovtee_used_elem *last
+        = iovtee_vring_used_elem__(vr, vr->used_idx - 1);
+    uint16_t n = vr->used_idx - vr->published;
+
+    if (n <= vr->size && last >= first) {
+        iovtee_vring_mark(vr, first, n * sizeof *first);
+    } else {
+        /* It wraps. */
+        iovtee_vring_mark(vr, iovtee_vring_used_elem__(vr, 0),
+                          vr->size * sizeof *first);
+    }
+    iovtee_vring_mark(vr, &vr->used[AREA_IDX], sizeof *vr->used);
 }
 
 /* Adds the buffer that 'desc' describes, a private copy, to the result. */

@@ -49,6 +49,15 @@
  * the ring: iovtee_vring_take() returns nothing from then on, while what was
  * taken may still be given back.  The caller finds the reason in 'fault'.
  *
+ * Migration
+ * =========
+ *
+ * While the guest is migrated (iovtee_vring_set_log()), every write to its
+ * memory is reported, after it was made: whoever copies the memory clears the
+ * mark of a page and then reads the page, so that a mark that came before the
+ * write could be lost.  What is written into the used ring is reported here,
+ * what is written into buffers by their owner, with iovtee_vring_mark().
+ *
  * Memory ordering
  * ===============
  *
@@ -142,6 +151,14 @@ struct iovtee_used_elem {
 #define IOVTEE_AVAIL_ALIGN 2
 #define IOVTEE_USED_ALIGN 4
 
+/* Who is to be told of every byte of guest memory that was written, while the
+ * guest is being migrated: 'mark' is called with the guest physical address
+ * and the length, after the write.  NULL if nobody is. */
+struct iovtee_vring_log {
+    void (*mark)(void *aux, uint64_t gpa, uint64_t len);
+    void *aux;
+};
+
 /* Where a ring is and what was negotiated for it. */
 struct iovtee_vring_config {
     struct iovtee_guestmem *mem;        /* Not consumed: referenced. */
@@ -186,6 +203,8 @@ struct iovtee_vring {
     uint16_t published;                 /* What used->idx was set to last. */
     bool signalled;                     /* Has the guest ever been told... */
     uint16_t signalled_used;            /* ...and of which used index? */
+
+    struct iovtee_vring_log log;        /* Whom to tell of writes. */
 };
 
 int iovtee_vring_init(struct iovtee_vring *,
@@ -213,6 +232,11 @@ enum iovtee_vring_fault iovtee_vring_read_chain(struct iovtee_vring *,
 static inline void iovtee_vring_give(struct iovtee_vring *, uint16_t head,
                                      uint32_t len);
 bool iovtee_vring_publish(struct iovtee_vring *);
+void iovtee_vring_set_log(struct iovtee_vring *,
+                          const struct iovtee_vring_log *);
+static inline bool iovtee_vring_is_logged(const struct iovtee_vring *);
+void iovtee_vring_mark(const struct iovtee_vring *, const void *va,
+                       uint64_t len);
 void iovtee_vring_break(struct iovtee_vring *, enum iovtee_vring_fault);
 void iovtee_vring_set_no_notify(struct iovtee_vring *, bool no_notify);
 
@@ -282,6 +306,13 @@ static inline void
 iovtee_vring_untake(struct iovtee_vring *vr)
 {
     vr->avail_idx = --vr->last_avail;
+}
+
+/* Must iovtee_vring_mark() be told of writes? */
+static inline bool
+iovtee_vring_is_logged(const struct iovtee_vring *vr)
+{
+    return vr->log.mark != NULL;
 }
 
 /* Has the processor fetch descriptor 'head', which will be read soon. */

@@ -96,7 +96,8 @@ set_rx_stats(struct iovtee_guest_port *port, struct netdev_stats *stats)
     RX_STATS
 #undef RX_STAT
     for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
-        iovtee_session_txq_stats(port->guest->session, q, add_rx_stat, stats);
+        iovtee_session_txq_stats(port->guest->totals, port->guest->session, q,
+                                 add_rx_stat, stats);
     }
 }
 
@@ -191,7 +192,8 @@ netdev_iovtee_guest_get_custom_stats(const struct netdev *netdev,
 
         snprintf(prefix, sizeof prefix, "rx_q%u_", q);
         c.prefix = prefix;
-        iovtee_session_txq_stats(port->guest->session, q, add_counter, &c);
+        iovtee_session_txq_stats(port->guest->totals, port->guest->session, q,
+                                 add_counter, &c);
     }
     c.prefix = NULL;
     for (unsigned int q = 0; q < netdev->n_txq; q++) {
@@ -220,6 +222,8 @@ iovtee_guest_port_why_copied(struct iovtee_guest_port *port)
         if (info.fault != IOVTEE_FAULT_NONE) {
             why = xasprintf("queue %u is broken: %s", q,
                             iovtee_vring_fault_text(info.fault));
+        } else if (info.logged) {
+            why = xstrdup(iovtee_copy_reason_text(IOVTEE_COPY_MIGRATION));
         } else if (info.n_unfit > info.reserve) {
             why = xasprintf("queue %u: %s (%"PRIu32" bytes)", q,
                             iovtee_copy_reason_text(info.unfit),

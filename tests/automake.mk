@@ -48,6 +48,7 @@ SYSTEM_TESTSUITE_AT = \
 	tests/system-kernel-macros.at \
 	tests/system-kernel.at \
 	tests/system-life.at \
+	tests/system-long.at \
 	tests/system-nicmodel.at \
 	tests/system-quickstart.at \
 	tests/system-seen.at \
@@ -78,12 +79,14 @@ EXTRA_DIST += \
 	$(SYSTEM_TESTSUITE_AT) \
 	tests/hostile/README.rst \
 	tests/hostile/bench.py \
+	tests/hostile/endurance.py \
 	tests/hostile/frame.py \
 	tests/hostile/guest.py \
 	tests/hostile/hostile.py \
 	tests/hostile/life.py \
 	tests/hostile/memory.py \
 	tests/hostile/messages.py \
+	tests/hostile/migration.py \
 	tests/hostile/protocol.py \
 	tests/hostile/ring.py \
 	tests/hostile/rings.py \
@@ -304,6 +307,19 @@ tests_test_vq_life_LDADD = $(UNIT_OVS_LIBS)
 tests_test_vq_life_DEPENDENCIES = $(UNIT_OVS_BUILT)
 tests_test_vq_life_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
 
+check_PROGRAMS += tests/test-vq-log
+tests_test_vq_log_SOURCES = \
+	tests/test-vq-log.c \
+	tests/unit-eal.h \
+	tests/vq-fixture.c \
+	tests/vq-fixture.h \
+	$(UNIT_SOURCES)
+tests_test_vq_log_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_test_vq_log_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_test_vq_log_LDADD = $(UNIT_OVS_LIBS)
+tests_test_vq_log_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_test_vq_log_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
 UNIT_OVS_BUILT = lib/libiovtee.a lib/libiovtee-core.a $(OVS_BUILT)
 UNIT_OVS_LIBS = \
 	lib/libiovtee.a \
@@ -320,7 +336,8 @@ $(tests_test_session_OBJECTS) \
 $(tests_test_vq_OBJECTS) \
 $(tests_test_vq_copy_OBJECTS) \
 $(tests_test_vq_hostile_OBJECTS) \
-$(tests_test_vq_life_OBJECTS): \
+$(tests_test_vq_life_OBJECTS) \
+$(tests_test_vq_log_OBJECTS): \
 	$(OVS_CFLAGS_FILE)
 
 # Traffic for the system tests and for "quickstart".
@@ -388,6 +405,12 @@ check-system: all $(SYSTEM_TESTSUITE)
 	$(RUN_SUITE) $(SYSTEM_TESTSUITE) -C tests \
 	    AUTOTEST_PATH=$(AUTOTEST_DIRS)
 
+# The long forms of the tests that have one: some hours.
+check-long: all $(SYSTEM_TESTSUITE)
+	IOVTEE_LONG=yes; export IOVTEE_LONG; \
+	$(RUN_SUITE) $(SYSTEM_TESTSUITE) -C tests \
+	    AUTOTEST_PATH=$(AUTOTEST_DIRS) -k long
+
 check-pci: all $(PCI_TESTSUITE)
 	RECHECK=$(RECHECK) $(srcdir)/tests/pci/check.sh igb $(TESTSUITEFLAGS)
 
@@ -445,5 +468,5 @@ clean-local:
 	-rm -rf tests/system-iovtee-testsuite.dir
 	-rm -f tests/system-iovtee-testsuite.log
 
-.PHONY: check-build check-ovs check-pci check-pci-matrix check-system \
-	check-thread-safety check-tsan
+.PHONY: check-build check-long check-ovs check-pci check-pci-matrix \
+	check-system check-thread-safety check-tsan

@@ -113,6 +113,18 @@ rte_vhost_get_negotiated_features(int vid, uint64_t *features)
     return 0;
 }
 
+void
+rte_vhost_log_write(int vid, uint64_t addr, uint64_t len)
+{
+    struct fake_device *dev = fake_get_device(vid);
+
+    CHECK(len && addr + len > addr);
+    CHECK(!dev->log_going);
+    if (dev->features & F_LOG_ALL_MASK) {
+        dev->n_logged++;
+    }
+}
+
 int
 rte_vhost_get_numa_node(int vid)
 {

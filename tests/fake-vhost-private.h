@@ -34,6 +34,8 @@
 /* 'kickfd' and 'callfd' before the first message. */
 #define UNINITIALIZED -2
 
+#define F_LOG_ALL_MASK (UINT64_C(1) << 26)
+
 struct fake_socket {
     char *path;                 /* NULL if free. */
     uint64_t flags;
@@ -56,6 +58,9 @@ struct fake_device {
     struct fake_socket *socket;
     bool running, all_ready;
     uint64_t features;
+    bool has_log;               /* Is there a bitmap of writes... */
+    atomic_bool log_going;      /* ...and is it being replaced? */
+    atomic_uint n_logged;       /* How often a write was logged. */
     struct rte_vhost_user_extern_ops extern_ops;
     struct rte_vhost_memory *mem;
     int n_vrings;

@@ -24,6 +24,7 @@
 
 #define F_PROTOCOL_FEATURES 30
 #define F_EVENT_IDX 29
+#define F_MQ 22
 
 struct fake_socket fake_sockets[MAX_SOCKETS];
 struct fake_device fake_devices[MAX_DEVICES];
@@ -316,6 +317,7 @@ reset_owner(struct fake_device *dev)
 {
     int n_vrings = dev->n_vrings;
 
+    CHECK(!dev->has_log);       /* The real one would go on using it. */
     fake_destroy_device(dev);
     free_mem(dev);
     free_vrings(dev);
@@ -335,9 +337,14 @@ handle(struct fake_device *dev, struct fake_vring *vr,
     }
     switch (msg->request) {
     case FAKE_SET_FEATURES:
-        if (dev->running) {
-            return msg->payload.u64 == dev->features;
+        if (dev->running
+            && (msg->payload.u64 ^ dev->features) & ~F_LOG_ALL_MASK) {
+            return false;
         }
+
+        /* The real one would free the other rings. */
+        CHECK(!dev->running || msg->payload.u64 == dev->features
+              || dev->n_vrings <= 2 || dev->features & 1ULL << F_MQ);
         dev->features = msg->payload.u64;
         break;
     case FAKE_RESET_OWNER:
@@ -346,6 +353,17 @@ handle(struct fake_device *dev, struct fake_vring *vr,
     case FAKE_SET_MEM_TABLE:
         set_mem_table(dev, msg);
         return !msg->fail;
+    case FAKE_SET_LOG_BASE:
+        if (msg->payload.log.offset >= -msg->payload.log.size) {
+            return false;
+        }
+        CHECK(!msg->payload.log.offset);    /* The real one adds it twice. */
+        dev->has_log = true;
+        /* The old bitmap goes: now is the worst time to write to it. */
+        dev->log_going = true;
+        sched_yield();
+        dev->log_going = false;
+        break;
     case FAKE_SET_VRING_NUM:
         vr->size = msg->payload.state.num;
         return !(vr->size & (vr->size - 1));
@@ -498,6 +516,8 @@ fake_vhost_connect(const char *path)
     dev->socket = socket;
     dev->running = dev->all_ready = false;
     dev->features = 0;
+    dev->has_log = false;
+    dev->n_logged = 0;
     dev->alive = true;
     if (socket->ops->new_connection(get_vid(dev)) < 0) {
         fake_free_device(dev);
@@ -554,6 +574,20 @@ unsigned int
 fake_vhost_n_mismatches(void)
 {
     return n_mismatches;
+}
+
+/* Does the front-end of 'vid' want all writes to be logged? */
+bool
+fake_vhost_is_logging(int vid)
+{
+    return fake_get_device(vid)->features & F_LOG_ALL_MASK;
+}
+
+/* Returns how often a write was logged for 'vid'. */
+unsigned int
+fake_vhost_n_logged(int vid)
+{
+    return fake_get_device(vid)->n_logged;
 }
 
 /* Returns how often somebody dequeued from a ring. */

@@ -41,6 +41,7 @@ enum fake_request {
     FAKE_SET_FEATURES = 2,
     FAKE_RESET_OWNER = 4,
     FAKE_SET_MEM_TABLE = 5,
+    FAKE_SET_LOG_BASE = 6,
     FAKE_SET_VRING_NUM = 8,
     FAKE_SET_VRING_ADDR = 9,
     FAKE_SET_VRING_BASE = 10,
@@ -80,6 +81,10 @@ struct fake_message {
             uint64_t log;
         } addr;
         struct {
+            uint64_t size;
+            uint64_t offset;
+        } log;
+        struct {
             uint32_t n;
             uint32_t padding;
             struct fake_region regions[FAKE_MAX_REGIONS];
@@ -103,5 +108,7 @@ bool fake_vhost_is_running(int vid);
 void *fake_vhost_ready_ring(int vid, uint32_t i, uint32_t *size);
 unsigned int fake_vhost_n_mismatches(void);
 unsigned int fake_vhost_n_dequeues(void);
+bool fake_vhost_is_logging(int vid);
+unsigned int fake_vhost_n_logged(int vid);
 
 #endif /* tests/fake-vhost.h */

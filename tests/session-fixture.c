@@ -31,9 +31,10 @@
 #undef ARRAY_SIZE
 #include "unit.h"
 
-struct owner owner;
+struct owner owner = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 struct front_end fe = { .vid = -1 };
 struct iovtee_session *session;
+struct iovtee_session_totals *session_totals;
 
 static void OVS_PRINTF_FORMAT(1, 2)
 say(const char *format, ...)
@@ -67,6 +68,18 @@ name_fd(int fd)
 }
 
 static void
+lock_rings(void)
+{
+    CHECK(!pthread_mutex_lock(&owner.mutex));
+}
+
+static void
+unlock_rings(void)
+{
+    CHECK(!pthread_mutex_unlock(&owner.mutex));
+}
+
+static void
 ring_start(void *aux, unsigned int q, const struct iovtee_session_ring *ring)
 {
     const struct iovtee_vring_config *c = &ring->vring;
@@ -74,26 +87,33 @@ ring_start(void *aux, unsigned int q, const struct iovtee_session_ring *ring)
     struct owner_ring *r = &o->rings[q];
 
     CHECK(q < N_QUEUES);
+    lock_rings();
     CHECK(r->state != RUNNING);
     if (r->state == SUSPENDED) {
         CHECK(c->mem == r->config.mem && c->desc_gpa == r->config.desc_gpa
               && c->avail_gpa == r->config.avail_gpa
               && c->used_gpa == r->config.used_gpa
               && c->size == r->config.size);
-        say("  start %u again, interrupt %s\n", q, name_fd(ring->callfd));
+        say("  start %u again, interrupt %s%s\n", q, name_fd(ring->callfd),
+            ring->log.mark ? ", logged" : "");
     } else {
         r->config = *c;
         r->progress = c->last_used;
         CHECK(!iovtee_vring_init(&r->vring, c));
         say("  start %u: size %"PRIu32" at %"PRIu16"/%"PRIu16
             ", areas %"PRIx64" %"PRIx64" %"PRIx64", header %u%s%s"
-            ", interrupt %s\n",
+            ", interrupt %s%s\n",
             q, c->size, c->last_avail, c->last_used, c->desc_gpa,
             c->avail_gpa, c->used_gpa, ring->hdr_len,
             c->event_idx ? ", event index" : "",
-            c->indirect ? ", indirect" : "", name_fd(ring->callfd));
+            c->indirect ? ", indirect" : "", name_fd(ring->callfd),
+            ring->log.mark ? ", logged" : "");
     }
+    CHECK(!(ring->features & F_LOG_ALL));
+    r->log = ring->log;
+    iovtee_vring_set_log(&r->vring, &r->log);
     r->state = RUNNING;
+    unlock_rings();
 }
 
 static void
@@ -104,6 +124,7 @@ ring_stop(void *aux, unsigned int q, bool final, uint16_t *last_avail,
     struct owner_ring *r = &o->rings[q];
 
     CHECK(q < N_QUEUES);
+    lock_rings();
     CHECK(r->state == RUNNING || (final && r->state == SUSPENDED));
     if (final) {
         say("  stop %u at %"PRIu16"\n", q, r->progress);
@@ -116,6 +137,7 @@ ring_stop(void *aux, unsigned int q, bool final, uint16_t *last_avail,
         say("  suspend %u\n", q);
         r->state = SUSPENDED;
     }
+    unlock_rings();
 }
 
 static void
@@ -155,13 +177,29 @@ make_progress(unsigned int q, uint16_t n)
 
         r->progress += n;
         *used_idx = r->progress;
+        if (r->log.mark) {
+            r->log.mark(r->log.aux, r->config.used_gpa, 4);
+        }
     }
+}
+
+/* The owner, on any thread, says that it has written to ring 'q', if it runs
+ * and somebody wants to know. */
+void
+mark_ring(unsigned int q)
+{
+    const struct owner_ring *r = &owner.rings[q];
+
+    lock_rings();
+    if (r->state == RUNNING && r->log.mark) {
+        r->log.mark(r->log.aux, r->config.used_gpa, 4);
+    }
+    unlock_rings();
 }
 
 int
 open_session(const char *path, bool server, bool tso)
 {
-    static struct iovtee_session_totals *totals;
     struct iovtee_session_config config = {
         .port = "vm0",
         .path = path,
@@ -173,10 +211,10 @@ open_session(const char *path, bool server, bool tso)
     char *err;
     int error;
 
-    if (!totals) {
-        totals = iovtee_session_totals_create();
+    if (!session_totals) {
+        session_totals = iovtee_session_totals_create();
     }
-    config.totals = totals;
+    config.totals = session_totals;
     error = iovtee_session_open(&config, &session, &err);
     CHECK(!error == !err && !error == !!session);
     if (error) {
@@ -245,6 +283,29 @@ send_fd(uint32_t request, uint32_t index, char kind)
     return alive;
 }
 
+/* Begins or ends the log of writes, without changing other features. */
+bool
+send_log_all(bool log)
+{
+    return send_features((fe.features & ~F_LOG_ALL) | (log ? F_LOG_ALL : 0));
+}
+
+/* Passes a bitmap, which does not begin its file if 'kind' is 'o', and which
+ * librte_vhost finds wrong if it is 'f'. */
+bool
+send_log_base(char kind, bool need_reply)
+{
+    struct fake_message msg = {
+        .request = FAKE_SET_LOG_BASE,
+        .payload.log = { 4096, kind == 'o' ? 4096 : 0 },
+        .fd = -1,
+        .fail = kind == 'f',
+        .need_reply = need_reply,
+    };
+
+    return fake_vhost_send(fe.vid, &msg);
+}
+
 bool
 send_features(uint64_t features)
 {
@@ -253,6 +314,8 @@ send_features(uint64_t features)
         .payload.u64 = features,
         .fd = -1,
     };
+
+    fe.features = features;
     return fake_vhost_send(fe.vid, &msg);
 }
 

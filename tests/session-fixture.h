@@ -23,6 +23,7 @@
  * The owner of a session, which checks that what it is told is possible, and
  * the front-end at the other end of the fake librte_vhost. */
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -41,6 +42,8 @@
 #define VRING_USED UINT64_C(0x3000)
 
 #define N_QUEUES 4
+#define F_LOG_ALL (1ULL << 26)
+#define F_MQ (1ULL << 22)
 #define FEATURES ((1ULL << 32) | (1ULL << 30) | (1ULL << 28))
 
 /* The owner of the session.  It says what it is told unless 'quiet'. */
@@ -48,10 +51,12 @@ struct owner {
     bool quiet;
     bool deaf;                  /* Leaves the indices alone in ring_stop(). */
     unsigned int n_changed;
+    pthread_mutex_t mutex;      /* For 'rings', where there are threads. */
     struct owner_ring {
         enum { STOPPED, RUNNING, SUSPENDED } state;
         struct iovtee_vring vring;
         struct iovtee_vring_config config;
+        struct iovtee_vring_log log;
         uint16_t progress;      /* Buffers taken and given back. */
     } rings[N_QUEUES];
 };
@@ -59,6 +64,7 @@ struct owner {
 /* The front-end. */
 struct front_end {
     int vid;                    /* -1 if not connected. */
+    uint64_t features;          /* Sent last. */
     int memfd;
     uint8_t *mem;
 };
@@ -66,9 +72,11 @@ struct front_end {
 extern struct owner owner;
 extern struct front_end fe;
 extern struct iovtee_session *session;
+extern struct iovtee_session_totals *session_totals;    /* Of all sessions. */
 
 /* The owner. */
 void make_progress(unsigned int q, uint16_t n);
+void mark_ring(unsigned int q);
 int open_session(const char *path, bool server, bool tso);
 
 /* The front-end.  All return false if the connection is over then. */
@@ -77,6 +85,8 @@ bool send_vring(uint32_t request, uint32_t index, uint32_t num,
 bool send_addr(uint32_t index, uint64_t ofs);
 bool send_fd(uint32_t request, uint32_t index, char kind);
 bool send_features(uint64_t features);
+bool send_log_all(bool log);
+bool send_log_base(char kind, bool need_reply);
 bool send_mem(uint32_t n, char kind, bool need_reply);
 bool send_vring_setup(uint32_t index, uint32_t size, uint16_t base);
 

@@ -89,10 +89,13 @@ run_own_command(const char *cmd, unsigned int a, unsigned int b)
         print_queue(a);
     } else if (!strcmp(cmd, "deaf")) {
         owner.deaf = true;
+    } else if (!strcmp(cmd, "logged")) {
+        printf("  %u writes logged\n", fake_vhost_n_logged(fe.vid));
     } else if (!strcmp(cmd, "maps")) {
         printf("  %u maps\n", count_maps());
     } else if (!strcmp(cmd, "stats")) {
-        int error = iovtee_session_txq_stats(session, a, print_stat, NULL);
+        int error = iovtee_session_txq_stats(session_totals, session, a,
+                                             print_stat, NULL);
 
         printf("  %s\n", error ? ovs_strerror(error) : "ok");
     } else if (!strcmp(cmd, "close-all")) {
@@ -138,6 +141,16 @@ run_vring_command(const char *cmd, unsigned int a, unsigned int b, char c)
     return true;
 }
 
+/* The front-end has sent something that may have ended the connection. */
+static void
+check_alive(bool alive)
+{
+    if (!alive) {
+        printf("  connection lost\n");
+        fe.vid = -1;
+    }
+}
+
 /* What the front-end does. */
 static void
 run_command(const char *cmd, unsigned int a, unsigned int b, char c)
@@ -160,15 +173,16 @@ run_command(const char *cmd, unsigned int a, unsigned int b, char c)
         send_mem(a, c, b);
     } else if (!strcmp(cmd, "features")) {
         send_features(FEATURES | 1ULL << a);
+    } else if (!strcmp(cmd, "log-all")) {
+        check_alive(send_log_all(a));
+    } else if (!strcmp(cmd, "log-base")) {
+        send_log_base(c, true);
     } else if (!strcmp(cmd, "legacy")) {
         send_features(0);
     } else if (!strcmp(cmd, "inflight")) {
-        if (!send_vring(FAKE_GET_INFLIGHT_FD, 0, 0, NULL)) {
-            printf("  connection lost\n");
-            fe.vid = -1;
-        }
+        check_alive(send_vring(FAKE_GET_INFLIGHT_FD, 0, 0, NULL));
     } else if (!strcmp(cmd, "reset-owner")) {
-        send_vring(FAKE_RESET_OWNER, 0, 0, NULL);
+        check_alive(send_vring(FAKE_RESET_OWNER, 0, 0, NULL));
     } else if (!strcmp(cmd, "avail")) {
         set_avail_idx(a, b);
     } else if (!strcmp(cmd, "used")) {
@@ -223,7 +237,7 @@ random_message(void)
     uint32_t size = unit_random_below(8) ? 1 << unit_random_below(9) : i;
     bool alive = true;
 
-    switch (unit_random_below(14)) {
+    switch (unit_random_below(16)) {
     case 0:
         alive = send_mem(1 + unit_random_below(3), "ppppolf"[
                              unit_random_below(7)], unit_random_below(2));
@@ -260,7 +274,7 @@ random_message(void)
                                : FAKE_GET_INFLIGHT_FD, 0, 0, NULL));
         break;
     case 10:
-        alive = send_features(unit_random_below(2) ? FEATURES : 0);
+        alive = send_features(unit_random_below(2) ? FEATURES | F_MQ : 0);
         break;
     case 11:
         alive = send_vring_setup(i, 256, unit_random() & 0xffff);
@@ -270,6 +284,13 @@ random_message(void)
         break;
     case 13:
         make_progress(i / 2, unit_random_below(100));
+        break;
+    case 14:
+        alive = send_log_all(unit_random_below(2));
+        break;
+    case 15:
+        alive = send_log_base("ppof"[unit_random_below(4)],
+                              unit_random_below(2));
         break;
     }
     if (!alive) {
@@ -292,7 +313,7 @@ test_random(void)
     for (int i = 0; i < 200000; i++) {
         if (fe.vid < 0) {
             fe.vid = fake_vhost_connect("vm.sock");
-            send_features(FEATURES);
+            send_features(FEATURES | (unit_random_below(8) ? F_MQ : 0));
             send_mem(1, 'p', false);
         } else if (!unit_random_below(1000)) {
             fake_vhost_disconnect(fe.vid);
@@ -333,6 +354,7 @@ race_pmd(void *q_)
     while (!is_race_over()) {
         iovtee_session_dequeue(session, q, NULL, mbufs, 32);
         iovtee_session_queue_count(session, q);
+        mark_ring(q);
         sched_yield();
     }
     return NULL;
@@ -352,8 +374,10 @@ race_main(void *aux OVS_UNUSED)
 
         iovtee_session_get_status(session, &status);
         smap_destroy(&status);
-        iovtee_session_txq_stats(session, 0, ignore_stat, NULL);
-        iovtee_session_txq_stats(session, 1, ignore_stat, NULL);
+        for (unsigned int q = 0; q < 2; q++) {
+            iovtee_session_txq_stats(session_totals, session, q, ignore_stat,
+                                     NULL);
+        }
         iovtee_session_features(session);
         sched_yield();
     }
@@ -367,7 +391,7 @@ race_guest(void)
     unsigned int n_dequeues = fake_vhost_n_dequeues();
 
     fe.vid = fake_vhost_connect("vm.sock");
-    send_features(FEATURES);
+    send_features(FEATURES | F_MQ);
     send_mem(1, 'p', false);
     for (uint32_t i = 0; i < 4; i++) {
         send_vring_setup(i, 256, 0);
@@ -379,6 +403,8 @@ race_guest(void)
     }
     for (int i = 0; i < 5; i++) {
         send_fd(FAKE_SET_VRING_CALL, unit_random_below(4), 'p');
+        send_log_base('p', false);
+        send_log_all(!(i & 1));
         send_mem(1 + unit_random_below(2), 'p', false);
         send_addr(3, 3 * VRING_STRIDE);
         send_vring(FAKE_SET_VRING_ENABLE, 1, i & 1, NULL);

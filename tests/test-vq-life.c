@@ -498,7 +498,7 @@ walk_suspend(struct walk *w)
     if (unit_random_below(2)) {
         iovtee_vq_suspend(f->vq);
         walk_check(w);
-        iovtee_vq_resume(f->vq, f->callfd);
+        iovtee_vq_resume(f->vq, f->callfd, NULL);
     } else {
         uint16_t last_avail;
 

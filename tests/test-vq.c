@@ -444,7 +444,7 @@ test_late(void)
     CHECK(!f.vq->ledger.n[IOVTEE_SWITCH]);
     xpthread_join(thread, NULL);
 
-    iovtee_vq_resume(f.vq, -1);
+    iovtee_vq_resume(f.vq, -1, NULL);
     late.packet = vq_receive(&f, 1514, 2);
     iovtee_vq_suspend(f.vq);
     CHECK(f.vq->ledger.n[IOVTEE_SWITCH] == 1);

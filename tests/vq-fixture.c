@@ -32,7 +32,7 @@
 #include "unit.h"
 
 #define RING_GPA UINT64_C(0)
-#define BUF_GPA (UINT64_C(4) << 30)
+#define BUF_GPA VQ_BUF_GPA
 #define TABLE_GPA (UINT64_C(5) << 30)
 
 /* Each buffer lies in a slot of its own, with other memory around it and
@@ -105,7 +105,7 @@ vq_fixture_open(struct vq_fixture *f, uint16_t last_avail, uint16_t last_used)
     CHECK(f->vq);
     atomic_store_relaxed(&f->vq->peer_port_id, VQ_PEER);
     CHECK(iovtee_vq_same_ring(f->vq, s));
-    iovtee_vq_resume(f->vq, f->callfd);
+    iovtee_vq_resume(f->vq, f->callfd, NULL);
 }
 
 /* Ends '*f', of whose queue all packets are home or delivered. */

@@ -36,6 +36,9 @@
 #include "iovtee-session.h"
 #include "iovtee-vq.h"
 
+/* Where the memory for buffers is. */
+#define VQ_BUF_GPA (UINT64_C(4) << 30)
+
 /* DPDK port of the peer. */
 enum { VQ_PEER = 7 };
 

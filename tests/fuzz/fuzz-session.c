@@ -119,12 +119,12 @@ send_any_addr(struct fuzz_input *in, uint32_t i)
     return send_msg(&msg);
 }
 
-/* A request that librte_vhost does not know, or must not see. */
+/* A request that librte_vhost does not know, or must not see, or a rare one. */
 static bool
 send_any_request(struct fuzz_input *in)
 {
     static const uint32_t known[] = {
-        FAKE_RESET_OWNER, FAKE_RESET_OWNER, FAKE_GET_INFLIGHT_FD, 22, 28, 32,
+        FAKE_RESET_OWNER, FAKE_SET_LOG_BASE, FAKE_GET_INFLIGHT_FD, 22, 28, 32,
     };
     uint32_t i = fuzz_below(in, 2 * ARRAY_SIZE(known));
     struct fake_message msg = {
@@ -235,7 +235,7 @@ use_session(unsigned int q)
     iovtee_session_queue_count(session, q);
     iovtee_session_get_status(session, &status);
     smap_destroy(&status);
-    iovtee_session_txq_stats(session, q, ignore_stat, NULL);
+    iovtee_session_txq_stats(session_totals, session, q, ignore_stat, NULL);
     CHECK(iovtee_session_n_queues(session) >= 1);
 }
 
@@ -292,6 +292,7 @@ check_invariants(void)
         if (r->state == RUNNING && last_request != FAKE_SET_VRING_KICK
             && last_request != FAKE_SET_VRING_CALL) {
             check_ring(q);
+            CHECK(!r->log.mark == !fake_vhost_is_logging(fe.vid));
         }
     }
 }
@@ -329,6 +330,7 @@ step(struct fuzz_input *in)
 {
     uint32_t i = fuzz_below(in, 2 * N_QUEUES);
     bool alive = true;
+    uint8_t how;
 
     if (fe.vid < 0) {
         fe.vid = fake_vhost_connect(path);
@@ -357,7 +359,9 @@ step(struct fuzz_input *in)
         break;
     case 8:
         last_request = FAKE_SET_FEATURES;
-        alive = send_features(fuzz_u8(in) & 1 ? FEATURES : fuzz_edge(in));
+        how = fuzz_u8(in);
+        alive = send_features(how & 1 ? FEATURES | (how & 2 ? F_LOG_ALL : 0)
+                              : fuzz_edge(in));
         break;
     case 9:
         alive = send_any_request(in);

@@ -341,7 +341,7 @@ create(uint16_t last_avail, uint16_t last_used)
     vq = iovtee_vq_create(&config);
     CHECK(vq);
     atomic_store_relaxed(&vq->peer_port_id, VQ_PEER);
-    iovtee_vq_resume(vq, -1);
+    iovtee_vq_resume(vq, -1, NULL);
 }
 
 /* Ends the queue, while packets may be in the switch, and has all of them come
@@ -415,7 +415,7 @@ step(struct fuzz_input *in)
         if (fuzz_u8(in) & 1) {
             iovtee_vq_drain(vq);
         } else {
-            iovtee_vq_resume(vq, -1);
+            iovtee_vq_resume(vq, -1, NULL);
         }
         break;
     case 15:

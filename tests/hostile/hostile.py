@@ -27,14 +27,16 @@ done what it must not do.
 import sys
 import time
 
+import endurance
 import life
 import messages
+import migration
 import rings
 from bench import Bench
 from guest import Failure
 
 CASES = {case.__name__.replace("_", "-"): case
-         for module in (life, rings, messages)
+         for module in (life, migration, rings, messages, endurance)
          for case in module.CASES}
 
 

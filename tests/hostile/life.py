@@ -24,6 +24,7 @@ from guest import BUF_SIZE, RX, TX, check
 from memory import Region
 
 POISON = b"\xa5"
+CHANGES = int(os.environ.get("HOSTILE_CHANGES", "100"))
 SHORT = 1600                    # Of a buffer, enough for the longest frame.
 OF_OTHERS = 77, 98              # Streams of the witness.
 
@@ -180,7 +181,7 @@ def memory_changes(bench):
     two = guest.memory.regions
     seconds = []
     bench.pour("rate=20000", "size=imix")
-    for i in range(100):
+    for i in range(CHANGES):
         third = Region((2 + i % 3) << 33, (1 + i % 5) << 16)
         for regions in two + [third], two:
             begin = time.monotonic()

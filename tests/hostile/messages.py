@@ -276,20 +276,6 @@ def long_region(bench):
     recover(bench)
 
 
-def logging(bench):
-    """Nobody logs what a NIC writes: so a front-end that wants to migrate its
-    guest must be told, and one that does not ask is refused."""
-    guest = bench.guest
-    bench.start()
-    offered = guest.front_end.get_u64(protocol.GET_FEATURES)
-    check(not offered & protocol.F_LOG_ALL, "logging is offered")
-    status = guest.front_end.ack(
-        protocol.SET_FEATURES,
-        struct.pack("=Q", guest.features | protocol.F_LOG_ALL))
-    check(status, "logging is accepted")
-    bench.exact(0.1)
-
-
 # Rings.
 
 class Place:
@@ -465,5 +451,5 @@ def random_messages(bench):
     print("%u messages, %u connections" % (n, n_closed + 1))
 
 
-CASES = (early_messages, late_messages, failed_tables, long_region, logging,
+CASES = (early_messages, late_messages, failed_tables, long_region,
          bad_rings, toggles, second_front_end, storm, random_messages)

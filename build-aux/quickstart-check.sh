@@ -188,7 +188,7 @@ counted () {
     shift 2
     say "$text, short form"
     cd "$build" || die "cannot enter $build: see to its permissions"
-    run_logged "$log" cat "$@" timeout --foreground -k 30 600 make "$target"
+    run_logged "$log" cat "$@" timeout --foreground -k 30 900 make "$target"
     results=$(grep -x '[0-9]* passed, [0-9]* failed, [0-9]* skipped' "$log" |
                   tail -n 1)
     set -- ${results:-0 passed, 1 failed, 0 skipped}

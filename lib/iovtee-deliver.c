@@ -401,6 +401,18 @@ fill_buffer(struct iovtee_vq *vq, uint16_t head, struct source *src,
     return true;
 }
 
+/* Writes how many buffers a frame takes, 'n', to the two bytes of its header
+ * at 'nb', which need not be neighbours. */
+static void
+put_num_buffers(const struct iovtee_vq *vq, uint8_t *nb[2], uint32_t n)
+    OVS_REQUIRES(vq->lock)
+{
+    for (int i = 0; i < 2; i++) {
+        *nb[i] = n >> (8 * i);
+        iovtee_vring_mark(&vq->vring, nb[i], 1);
+    }
+}
+
 /* Copies 'packet', as deliver_copy() does, whatever it and the guest's buffers
  * are like. */
 static int
@@ -452,10 +464,7 @@ copy_spanning(struct iovtee_vq *vq, struct dp_packet *packet)
     }
 
     if (nb[0]) {
-        *nb[0] = n & 0xff;
-        *nb[1] = n >> 8;
-        iovtee_vring_mark(&vq->vring, nb[0], 1);
-        iovtee_vring_mark(&vq->vring, nb[1], 1);
+        put_num_buffers(vq, nb, n);
     }
     vq->counters.copied[copy_reason(vq, packet, &vq->bufs[heads[0]],
                                     indirect, n)]++;
@@ -486,12 +495,12 @@ copy_reason(const struct iovtee_vq *vq, const struct dp_packet *packet,
         return IOVTEE_COPY_MOVED;
     } else if (!zero_copy || peer_port_id == UINT32_MAX) {
         return IOVTEE_COPY_DISABLED;
-    } else if (iovtee_vring_is_logged(&vq->vring)) {
-        return IOVTEE_COPY_MIGRATION;
     } else if (packet->source != DPBUF_DPDK) {
         return IOVTEE_COPY_SWITCH;
     } else if (packet->mbuf.port != peer_port_id) {
         return IOVTEE_COPY_OTHER_PORT;
+    } else if (iovtee_vring_is_logged(&vq->vring)) {
+        return IOVTEE_COPY_MIGRATION;
     } else if (n_heads > 1) {
         return IOVTEE_COPY_SPANNED;
     } else if (!target->len) {

@@ -80,7 +80,7 @@ VLOG_DEFINE_THIS_MODULE(iovtee_session_events);
  *      refused; no front-end that is known has such.
  *
  *    - RESET_OWNER unmaps the bitmap, which is used all the same when there is
- *      none later.  So it is refused once there was one.
+ *      none later.  So it is refused once one was sent.
  *
  *    - If there are more queues than the guest has agreed to have, then
  *      SET_FEATURES frees them, though the device may be running.  That is
@@ -130,6 +130,8 @@ struct msg_mem_region {
     uint64_t user_va;           /* In the front-end's address space. */
     uint64_t mmap_offset;
 };
+
+#define LOG_ALL (UINT64_C(1) << VHOST_F_LOG_ALL)
 
 /* Bits of a ring's number in SET_VRING_KICK and SET_VRING_CALL. */
 #define MSG_VRING_MASK 0xff
@@ -193,10 +195,8 @@ static void
 take_features(struct iovtee_session *s, uint64_t features)
     OVS_REQUIRES(s->fsm_mutex)
 {
-    const uint64_t log_all = UINT64_C(1) << VHOST_F_LOG_ALL;
-
-    s->negotiated = features & ~log_all;
-    s->logging = (features & log_all) != 0;
+    s->negotiated = features & ~LOG_ALL;
+    s->logging = (features & LOG_ALL) != 0;
 }
 
 /* Would SET_FEATURES with 'msg' only begin or end the log of writes?  With
@@ -209,23 +209,23 @@ flips_logging(const struct iovtee_session *s, const uint8_t *msg)
     uint64_t features;
 
     memcpy(&features, msg + MSG_PAYLOAD, sizeof features);
-    return (s->announced
-            && (features ^ s->negotiated
-                ^ (s->logging ? UINT64_C(1) << VHOST_F_LOG_ALL : 0))
-               == UINT64_C(1) << VHOST_F_LOG_ALL);
+    features ^= s->negotiated | (s->logging ? LOG_ALL : 0);
+    return s->announced && features == LOG_ALL;
 }
 
 /* Makes librte_vhost refuse SET_LOG_BASE in 'msg' if the bitmap does not begin
- * its file: no size goes with any offset.  (It closes the file then.  It would
- * not if we refused the message ourselves.) */
+ * its file: it does so with a size of 0, whatever the offset.  (It closes the
+ * file then.  It would not if we refused the message ourselves.) */
 static void
-spoil_log_offset(uint8_t *msg)
+spoil_log_offset(const struct iovtee_session *s, uint8_t *msg)
 {
     const uint64_t none = 0;
     uint64_t offset;
 
     memcpy(&offset, msg + MSG_LOG_OFFSET, sizeof offset);
     if (offset) {
+        VLOG_WARN_RL(&rl, "%s: refused a log of writes that does not begin "
+                     "its file", s->port);
         memcpy(msg + MSG_LOG_SIZE, &none, sizeof none);
     }
 }
@@ -297,29 +297,12 @@ is_foreign(uint32_t request)
     }
 }
 
-/* Called before librte_vhost handles 'msg'.  Returns false if it must not. */
-static bool
-before_message(struct iovtee_session *s, uint8_t *msg)
+/* Gives up what the message that is about to be handled, 'msg', changes. */
+static void
+give_up(struct iovtee_session *s, uint8_t *msg)
     OVS_REQUIRES(s->fsm_mutex)
 {
-    uint32_t i;
-
-    memcpy(&s->request, msg + MSG_REQUEST, sizeof s->request);
-    memcpy(&i, msg + MSG_PAYLOAD, sizeof i);
-    if (s->request == REQ_SET_VRING_KICK
-        || s->request == REQ_SET_VRING_CALL) {
-        i &= MSG_VRING_MASK;
-    }
-    if (i >= SESSION_MAX_VRINGS) {
-        i = 0;                  /* librte_vhost refuses it, if it matters. */
-    }
-    s->request_vring = i;
-    s->table_lost = false;
-    if (is_unsafe(s, msg)) {
-        VLOG_WARN_RL(&rl, "%s: front-end sent request %"PRIu32" at a time "
-                     "when it is refused", s->port, s->request);
-        return false;
-    }
+    uint32_t i = s->request_vring;
 
     switch (s->request) {
     case REQ_SET_MEM_TABLE:
@@ -332,7 +315,7 @@ before_message(struct iovtee_session *s, uint8_t *msg)
 
     case REQ_SET_LOG_BASE:
         s->log_set = true;
-        spoil_log_offset(msg);
+        spoil_log_offset(s, msg);
         if (s->logging) {
             s->log_changing = true;
             session_vring_suspend_rx__(s);
@@ -370,6 +353,32 @@ before_message(struct iovtee_session *s, uint8_t *msg)
         session_mem_drop__(s);
         break;
     }
+}
+
+/* Called before librte_vhost handles 'msg'.  Returns false if it must not. */
+static bool
+before_message(struct iovtee_session *s, uint8_t *msg)
+    OVS_REQUIRES(s->fsm_mutex)
+{
+    uint32_t i;
+
+    memcpy(&s->request, msg + MSG_REQUEST, sizeof s->request);
+    memcpy(&i, msg + MSG_PAYLOAD, sizeof i);
+    if (s->request == REQ_SET_VRING_KICK
+        || s->request == REQ_SET_VRING_CALL) {
+        i &= MSG_VRING_MASK;
+    }
+    if (i >= SESSION_MAX_VRINGS) {
+        i = 0;                  /* librte_vhost refuses it, if it matters. */
+    }
+    s->request_vring = i;
+    s->table_lost = false;
+    if (is_unsafe(s, msg)) {
+        VLOG_WARN_RL(&rl, "%s: front-end sent request %"PRIu32" at a time "
+                     "when it is refused", s->port, s->request);
+        return false;
+    }
+    give_up(s, msg);
     return true;
 }
 
@@ -496,7 +505,6 @@ new_connection(int vid)
     ovs_mutex_lock(&s->fsm_mutex);
     s->fsm_vid = vid;
     s->request = REQ_NONE;
-    s->log_changing = s->log_set = false;
     ovs_mutex_unlock(&s->fsm_mutex);
 
     if (rte_vhost_extern_callback_register(vid, &extern_ops, NULL)) {
@@ -535,7 +543,7 @@ new_device(int vid)
     ovs_mutex_unlock(&s->fsm_mutex);
 
     publish_n_queues(s, vid);
-    atomic_store_relaxed(&s->features, features);
+    atomic_store_relaxed(&s->features, features & ~LOG_ALL);
     atomic_store_relaxed(&s->numa_id, node);
     ovs_mutex_lock(&s->api_mutex);
     s->api_vid = vid;
@@ -673,6 +681,7 @@ iovtee_session_forget__(struct iovtee_session *s)
     reset_vrings(s);
     session_mem_drop__(s);
     s->announced = false;
+    s->logging = s->log_changing = s->log_set = false;
     s->request = REQ_NONE;
     s->fsm_vid = -1;
     ovs_mutex_unlock(&s->fsm_mutex);

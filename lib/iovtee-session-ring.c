@@ -379,13 +379,20 @@ session_vring_update__(struct iovtee_session *s, uint32_t i)
     }
 }
 
-/* Suspends the guest's receive rings.  (Of the transmit rings librte_vhost
- * itself logs what it writes.) */
+/* Suspends the guest's receive rings before it changes how writes are logged.
+ * (Of the transmit rings librte_vhost itself logs what it writes.)  Those that
+ * were suspended before, and may stay so, are stopped for good: what that
+ * writes must not come later, for they would not know of the new log. */
 void
 session_vring_suspend_rx__(struct iovtee_session *s)
 {
     for (uint32_t i = 0; i < SESSION_MAX_VRINGS; i++) {
-        if (session_vring_is_rx(i)) {
+        if (!session_vring_is_rx(i)) {
+            continue;
+        }
+        if (s->vrings[i].state == SESSION_VRING_SUSPENDED) {
+            session_vring_stop__(s, i);
+        } else {
             session_vring_suspend__(s, i);
         }
     }

@@ -41,10 +41,10 @@
  *
  * A ring is suspended when the front-end disables it, is about to change the
  * memory table or the ring's parameters, or begins or ends to want a log of
- * writes (live migration); it is stopped for good ("final") when
- * its base is handed back or the front-end is gone.  ring_stop() is
- * synchronous: when it returns, nothing writes into guest memory through this
- * ring any more.
+ * writes (live migration); it is stopped for good ("final") when its base is
+ * handed back or the front-end is gone, or if it was suspended when the log
+ * begins or ends.  ring_stop() is synchronous: when it returns, nothing writes
+ * into guest memory through this ring any more.
  *
  * Threads
  * =======

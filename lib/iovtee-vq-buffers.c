@@ -87,7 +87,7 @@ iovtee_vq_post(struct iovtee_vq *vq, void *objs[], unsigned int n, bool all,
         goto out;
     }
     if (OVS_UNLIKELY(iovtee_vring_is_logged(&vq->vring))) {
-        ovs_spin_unlock(&vq->lock);
+        iovtee_vq_unlock(vq);
         *unfit = true;
         return 0;
     }

@@ -182,7 +182,8 @@ AC_DEFUN([IOVTEE_ENABLE_SANITIZERS],
      [AS_HELP_STRING([--enable-sanitizers@<:@=KIND@:>@],
         [compile our own code for AddressSanitizer and
          UndefinedBehaviorSanitizer ("address"); KIND "fuzzer": for
-         libFuzzer, too, with CC=clang; "thread": for ThreadSanitizer instead])],
+         libFuzzer, too, with CC=clang; "thread": for ThreadSanitizer
+         instead])],
      [], [enable_sanitizers=no])
    iovtee_runtime="libasan8 libubsan1"
    AS_CASE([$enable_sanitizers],

@@ -26,6 +26,7 @@ TESTSUITE_AT = \
 	tests/nic.at \
 	tests/nicmodel-macros.at \
 	tests/nicmodel.at \
+	tests/session-migration.at \
 	tests/session.at \
 	tests/switch-units.at \
 	tests/testsuite.at \
@@ -406,10 +407,9 @@ check-system: all $(SYSTEM_TESTSUITE)
 	    AUTOTEST_PATH=$(AUTOTEST_DIRS)
 
 # The long forms of the tests that have one: some hours.
-check-long: all $(SYSTEM_TESTSUITE)
-	IOVTEE_LONG=yes; export IOVTEE_LONG; \
-	$(RUN_SUITE) $(SYSTEM_TESTSUITE) -C tests \
-	    AUTOTEST_PATH=$(AUTOTEST_DIRS) -k long
+check-long:
+	IOVTEE_LONG=yes $(MAKE) check-system \
+	    TESTSUITEFLAGS="-k long $(TESTSUITEFLAGS)"
 
 check-pci: all $(PCI_TESTSUITE)
 	RECHECK=$(RECHECK) $(srcdir)/tests/pci/check.sh igb $(TESTSUITEFLAGS)

@@ -145,7 +145,8 @@ def main(argv):
         # machine hardly ever is.
         say("That failed: once more.")
         bench.results.clear()
-        passed, failed, skipped = measure(bench, chosen, gates, output)
+        passed, failed, skipped = measure(bench, chosen, gates,
+                                          output + "/again")
     say("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
     if failed:
         return 1

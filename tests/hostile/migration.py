@@ -180,6 +180,35 @@ def migration(bench):
     move(bench, copy)
 
 
+def disabled_migration(bench):
+    """The ring is disabled when the migration begins, with buffers that the
+    switch has taken and dropped, so that it has to give them back."""
+    agree(bench)
+    guest = bench.guest
+    bench.delivered = DELIVERED
+    bench.pour("rate=20000", "size=imix", "flows=16", "wait=1")
+    bench.nic.stop()
+    bench.switch.drop_all(True)
+    bench.nic.start("rate=20000", "wait=1", limits=("count=500",))
+    bench.nic.command("wait")
+    bench.switch.drop_all(False)
+
+    # Of buffers that the NIC had before those come back to it.
+    bench.nic.start("rate=20000", limits=("count=100",))
+    guest.receive(100)
+    guest.enable(RX, 0)
+    while guest.harvest():
+        pass
+    fillers = guest.n_filler
+    copy = Copy(bench)
+    stop_both(bench)
+    print("%u buffers came back without a packet" % (guest.n_filler - fillers))
+    check(guest.n_filler > fillers, "no buffer came back without a packet")
+    copy.copy_pages(copy.log)
+    copy.check_used(RX, guest.rx)
+    copy.close()
+
+
 def move(bench, copy):
     """The guest goes on where its memory was copied to."""
     guest = bench.guest
@@ -310,4 +339,5 @@ def surplus_rings(bench):
     recover(bench)
 
 
-CASES = migration, cancelled_migration, odd_logs, reset_log, surplus_rings
+CASES = (migration, cancelled_migration, disabled_migration, odd_logs,
+         reset_log, surplus_rings)

@@ -18,6 +18,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
 import time
 
@@ -96,6 +97,15 @@ class Switch:
         path = os.path.join(os.environ["OVS_LOGDIR"], "vswitchd.log")
         with open(path, errors="replace") as log:
             return sum(text in line for line in log)
+
+    def drop_all(self, on):
+        """Has all packets dropped, or what the flows say done again."""
+        flow = "table=0,priority=65535"
+        subprocess.run(
+            ["ovs-ofctl", "-O", "OpenFlow14"]
+            + (["add-flow", "br0", flow + ",actions=drop"] if on
+               else ["--strict", "del-flows", "br0", flow]), check=True)
+        self.appctl("revalidator/wait")
 
     def in_nic(self, port):
         return self.number(port, r"buffers: .* nic (\d+)")

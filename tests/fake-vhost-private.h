@@ -34,8 +34,6 @@
 /* 'kickfd' and 'callfd' before the first message. */
 #define UNINITIALIZED -2
 
-#define F_LOG_ALL_MASK (UINT64_C(1) << 26)
-
 struct fake_socket {
     char *path;                 /* NULL if free. */
     uint64_t flags;

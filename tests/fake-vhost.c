@@ -24,7 +24,6 @@
 
 #define F_PROTOCOL_FEATURES 30
 #define F_EVENT_IDX 29
-#define F_MQ 22
 
 struct fake_socket fake_sockets[MAX_SOCKETS];
 struct fake_device fake_devices[MAX_DEVICES];
@@ -329,6 +328,38 @@ reset_owner(struct fake_device *dev)
 }
 
 static bool
+set_features(struct fake_device *dev, const struct fake_message *msg)
+{
+    uint64_t changed = msg->payload.u64 ^ dev->features;
+
+    if (dev->running && changed & ~FAKE_F_LOG_ALL) {
+        return false;
+    }
+
+    /* The real one would free the other rings. */
+    CHECK(!dev->running || !changed || dev->n_vrings <= 2
+          || dev->features & FAKE_F_MQ);
+    dev->features = msg->payload.u64;
+    return true;
+}
+
+static bool
+set_log_base(struct fake_device *dev, const struct fake_message *msg)
+{
+    if (msg->payload.log.offset >= -msg->payload.log.size) {
+        return false;
+    }
+    CHECK(!msg->payload.log.offset);    /* The real one adds it twice. */
+    dev->has_log = true;
+
+    /* The old bitmap goes: now is the worst time to write to it. */
+    dev->log_going = true;
+    sched_yield();
+    dev->log_going = false;
+    return true;
+}
+
+static bool
 handle(struct fake_device *dev, struct fake_vring *vr,
        struct fake_message *msg)
 {
@@ -337,16 +368,7 @@ handle(struct fake_device *dev, struct fake_vring *vr,
     }
     switch (msg->request) {
     case FAKE_SET_FEATURES:
-        if (dev->running
-            && (msg->payload.u64 ^ dev->features) & ~F_LOG_ALL_MASK) {
-            return false;
-        }
-
-        /* The real one would free the other rings. */
-        CHECK(!dev->running || msg->payload.u64 == dev->features
-              || dev->n_vrings <= 2 || dev->features & 1ULL << F_MQ);
-        dev->features = msg->payload.u64;
-        break;
+        return set_features(dev, msg);
     case FAKE_RESET_OWNER:
         reset_owner(dev);
         break;
@@ -354,16 +376,7 @@ handle(struct fake_device *dev, struct fake_vring *vr,
         set_mem_table(dev, msg);
         return !msg->fail;
     case FAKE_SET_LOG_BASE:
-        if (msg->payload.log.offset >= -msg->payload.log.size) {
-            return false;
-        }
-        CHECK(!msg->payload.log.offset);    /* The real one adds it twice. */
-        dev->has_log = true;
-        /* The old bitmap goes: now is the worst time to write to it. */
-        dev->log_going = true;
-        sched_yield();
-        dev->log_going = false;
-        break;
+        return set_log_base(dev, msg);
     case FAKE_SET_VRING_NUM:
         vr->size = msg->payload.state.num;
         return !(vr->size & (vr->size - 1));
@@ -580,7 +593,7 @@ fake_vhost_n_mismatches(void)
 bool
 fake_vhost_is_logging(int vid)
 {
-    return fake_get_device(vid)->features & F_LOG_ALL_MASK;
+    return fake_get_device(vid)->features & FAKE_F_LOG_ALL;
 }
 
 /* Returns how often a write was logged for 'vid'. */

@@ -52,6 +52,10 @@ enum fake_request {
     FAKE_GET_INFLIGHT_FD = 31,
 };
 
+/* Features that it knows something of. */
+#define FAKE_F_MQ (UINT64_C(1) << 22)
+#define FAKE_F_LOG_ALL (UINT64_C(1) << 26)
+
 #define FAKE_MAX_REGIONS 8
 
 struct fake_region {

@@ -109,7 +109,7 @@ ring_start(void *aux, unsigned int q, const struct iovtee_session_ring *ring)
             c->indirect ? ", indirect" : "", name_fd(ring->callfd),
             ring->log.mark ? ", logged" : "");
     }
-    CHECK(!(ring->features & F_LOG_ALL));
+    CHECK(!(ring->features & FAKE_F_LOG_ALL));
     r->log = ring->log;
     iovtee_vring_set_log(&r->vring, &r->log);
     r->state = RUNNING;
@@ -287,7 +287,8 @@ send_fd(uint32_t request, uint32_t index, char kind)
 bool
 send_log_all(bool log)
 {
-    return send_features((fe.features & ~F_LOG_ALL) | (log ? F_LOG_ALL : 0));
+    return send_features((fe.features & ~FAKE_F_LOG_ALL)
+                         | (log ? FAKE_F_LOG_ALL : 0));
 }
 
 /* Passes a bitmap, which does not begin its file if 'kind' is 'o', and which

@@ -42,8 +42,6 @@
 #define VRING_USED UINT64_C(0x3000)
 
 #define N_QUEUES 4
-#define F_LOG_ALL (1ULL << 26)
-#define F_MQ (1ULL << 22)
 #define FEATURES ((1ULL << 32) | (1ULL << 30) | (1ULL << 28))
 
 /* The owner of the session.  It says what it is told unless 'quiet'. */

@@ -230,11 +230,41 @@ test_script(void)
 
 /* A front-end that sends anything in any order. */
 
+/* Sends something about ring 'i'.  Returns false if the connection is over. */
+static bool
+random_vring_message(uint32_t i)
+{
+    uint32_t size = unit_random_below(8) ? 1 << unit_random_below(9) : i;
+
+    switch (unit_random_below(9)) {
+    case 0:
+        return send_vring(FAKE_SET_VRING_NUM, i, size, NULL);
+    case 1:
+        return send_vring(FAKE_SET_VRING_BASE, i, unit_random() & 0xffff,
+                          NULL);
+    case 2:
+        return send_addr(i, unit_random_below(4)
+                            ? i * VRING_STRIDE
+                            : unit_random_below(3 * GUEST_SIZE));
+    case 3:
+        return send_fd(FAKE_SET_VRING_KICK, i, "ppn"[unit_random_below(3)]);
+    case 4:
+        return send_fd(FAKE_SET_VRING_CALL, i, "pfn"[unit_random_below(3)]);
+    case 5:
+    case 6:
+        return send_vring(FAKE_SET_VRING_ENABLE, i, unit_random_below(4),
+                          NULL);
+    case 7:
+        return send_vring(FAKE_GET_VRING_BASE, i, 0, NULL);
+    default:
+        return send_vring_setup(i, 256, unit_random() & 0xffff);
+    }
+}
+
 static void
 random_message(void)
 {
     uint32_t i = unit_random_below(2 * N_QUEUES);
-    uint32_t size = unit_random_below(8) ? 1 << unit_random_below(9) : i;
     bool alive = true;
 
     switch (unit_random_below(16)) {
@@ -243,54 +273,28 @@ random_message(void)
                              unit_random_below(7)], unit_random_below(2));
         break;
     case 1:
-        alive = send_vring(FAKE_SET_VRING_NUM, i, size, NULL);
-        break;
-    case 2:
-        alive = send_vring(FAKE_SET_VRING_BASE, i, unit_random() & 0xffff,
-                           NULL);
-        break;
-    case 3:
-        alive = send_addr(i, unit_random_below(4)
-                             ? i * VRING_STRIDE
-                             : unit_random_below(3 * GUEST_SIZE));
-        break;
-    case 4:
-        alive = send_fd(FAKE_SET_VRING_KICK, i, "ppn"[unit_random_below(3)]);
-        break;
-    case 5:
-        alive = send_fd(FAKE_SET_VRING_CALL, i, "pfn"[unit_random_below(3)]);
-        break;
-    case 6:
-    case 7:
-        alive = send_vring(FAKE_SET_VRING_ENABLE, i, unit_random_below(4),
-                           NULL);
-        break;
-    case 8:
-        alive = send_vring(FAKE_GET_VRING_BASE, i, 0, NULL);
-        break;
-    case 9:
         alive = (unit_random_below(8)
                  || send_vring(unit_random_below(2) ? FAKE_RESET_OWNER
                                : FAKE_GET_INFLIGHT_FD, 0, 0, NULL));
         break;
-    case 10:
-        alive = send_features(unit_random_below(2) ? FEATURES | F_MQ : 0);
+    case 2:
+        alive = send_features(unit_random_below(2) ? FEATURES | FAKE_F_MQ : 0);
         break;
-    case 11:
-        alive = send_vring_setup(i, 256, unit_random() & 0xffff);
-        break;
-    case 12:
+    case 3:
         set_used_idx(i, unit_random());
         break;
-    case 13:
+    case 4:
         make_progress(i / 2, unit_random_below(100));
         break;
-    case 14:
+    case 5:
         alive = send_log_all(unit_random_below(2));
         break;
-    case 15:
+    case 6:
         alive = send_log_base("ppof"[unit_random_below(4)],
                               unit_random_below(2));
+        break;
+    default:
+        alive = random_vring_message(i);
         break;
     }
     if (!alive) {
@@ -313,7 +317,7 @@ test_random(void)
     for (int i = 0; i < 200000; i++) {
         if (fe.vid < 0) {
             fe.vid = fake_vhost_connect("vm.sock");
-            send_features(FEATURES | (unit_random_below(8) ? F_MQ : 0));
+            send_features(FEATURES | (unit_random_below(8) ? FAKE_F_MQ : 0));
             send_mem(1, 'p', false);
         } else if (!unit_random_below(1000)) {
             fake_vhost_disconnect(fe.vid);
@@ -391,7 +395,7 @@ race_guest(void)
     unsigned int n_dequeues = fake_vhost_n_dequeues();
 
     fe.vid = fake_vhost_connect("vm.sock");
-    send_features(FEATURES | F_MQ);
+    send_features(FEATURES | FAKE_F_MQ);
     send_mem(1, 'p', false);
     for (uint32_t i = 0; i < 4; i++) {
         send_vring_setup(i, 256, 0);

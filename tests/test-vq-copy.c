@@ -43,47 +43,17 @@ static const struct vq_params legacy = {
     .size = 64, .start = 7, .hdr_len = 10,
 };
 
-static uint64_t
-n_copied(const struct vq_fixture *f, enum iovtee_copy_reason reason)
-{
-    return f->vq->counters.copied[reason];
-}
-
-/* Returns how many packets the counters of the ring have seen. */
-static uint64_t
-n_counted(const struct vq_fixture *f)
-{
-    uint64_t n = 0;
-
-    for (size_t i = 0; i < IOVTEE_RINGSTATS_N_BINS; i++) {
-        n += f->vq->counters.ring.bins[i];
-    }
-    return n;
-}
-
-/* Checks that 'n' packets were copied in all, for whatever reason. */
-static void
-check_n_copied(const struct vq_fixture *f, uint64_t n)
-{
-    uint64_t total = 0;
-
-    for (size_t i = 0; i < IOVTEE_N_COPY_REASONS; i++) {
-        total += f->vq->counters.copied[i];
-    }
-    CHECK(total == n);
-}
-
 static void
 copy_one(struct vq_fixture *f, struct dp_packet *packet, uint32_t len,
          uint32_t seed, unsigned int n_buffers, enum iovtee_copy_reason reason)
 {
-    uint64_t n = n_copied(f, reason);
+    uint64_t n = vq_n_copied(f, reason);
 
     vq_deliver(f, packet);
     CHECK(vq_reap(f, len, seed) == n_buffers);
     vq_check_memory(f);
     CHECK(vq_reap_nothing(f));
-    CHECK(n_copied(f, reason) == n + 1);
+    CHECK(vq_n_copied(f, reason) == n + 1);
 }
 
 static void
@@ -100,7 +70,7 @@ copy_reasons(const struct vq_params *params)
     copy_one(&f, vq_host_packet(60, 2, VQ_PEER + 1), 60, 2, 1,
              IOVTEE_COPY_OTHER_PORT);
     copy_one(&f, vq_switch_packet(777, 3), 777, 3, 1, IOVTEE_COPY_SWITCH);
-    check_n_copied(&f, 3);
+    vq_check_n_copied(&f, 3);
 
     /* Nothing is posted while zero-copy is off, which is the reason then. */
     atomic_store_relaxed(&f.vq->zero_copy, false);
@@ -110,8 +80,8 @@ copy_reasons(const struct vq_params *params)
     copy_one(&f, vq_host_packet(1514, 4, VQ_PEER), 1514, 4, 1,
              IOVTEE_COPY_DISABLED);
     copy_one(&f, vq_switch_packet(60, 5), 60, 5, 1, IOVTEE_COPY_DISABLED);
-    check_n_copied(&f, 5);
-    CHECK(n_counted(&f) == 5);
+    vq_check_n_copied(&f, 5);
+    CHECK(vq_n_counted(&f) == 5);
     CHECK(!f.vq->counters.zero_copied);
     vq_fixture_destroy(&f);
 }
@@ -407,8 +377,8 @@ test_segments(void)
         CHECK(vq_reap_hdr(&f, &hdr, frame, 3000) == 5);
         vq_check_memory(&f);
     }
-    CHECK(n_copied(&f, IOVTEE_COPY_SPANNED) == 1);
-    CHECK(n_copied(&f, IOVTEE_COPY_OTHER_PORT) == 1);
+    CHECK(vq_n_copied(&f, IOVTEE_COPY_SPANNED) == 1);
+    CHECK(vq_n_copied(&f, IOVTEE_COPY_OTHER_PORT) == 1);
 
     vq_fixture_destroy(&f);
 

@@ -46,36 +46,6 @@ static const struct vq_params legacy = {
     .size = 64, .start = 7, .hdr_len = 10,
 };
 
-static uint64_t
-n_copied(const struct vq_fixture *f, enum iovtee_copy_reason reason)
-{
-    return f->vq->counters.copied[reason];
-}
-
-/* Returns how many packets the counters of the ring have seen. */
-static uint64_t
-n_counted(const struct vq_fixture *f)
-{
-    uint64_t n = 0;
-
-    for (size_t i = 0; i < IOVTEE_RINGSTATS_N_BINS; i++) {
-        n += f->vq->counters.ring.bins[i];
-    }
-    return n;
-}
-
-/* Checks that 'n' packets were copied in all, for whatever reason. */
-static void
-check_n_copied(const struct vq_fixture *f, uint64_t n)
-{
-    uint64_t total = 0;
-
-    for (size_t i = 0; i < IOVTEE_N_COPY_REASONS; i++) {
-        total += f->vq->counters.copied[i];
-    }
-    CHECK(total == n);
-}
-
 static void
 in_place(const struct vq_params *params)
 {
@@ -107,8 +77,8 @@ in_place(const struct vq_params *params)
         CHECK(vq_reap_nothing(&f));
     }
     CHECK(f.vq->counters.zero_copied == 1000);
-    CHECK(n_counted(&f) == 1000);
-    check_n_copied(&f, 0);
+    CHECK(vq_n_counted(&f) == 1000);
+    vq_check_n_copied(&f, 0);
     vq_fixture_destroy(&f);
 }
 
@@ -150,7 +120,7 @@ vlan_offload(const struct vq_params *params)
     memset(frame, 0xaa, 4);
     vq_frame(frame + 4, LEN, 1);
     CHECK(vq_reap_hdr(&f, &hdr, frame, sizeof frame) == 1);
-    CHECK(n_copied(&f, IOVTEE_COPY_MOVED) == 1);
+    CHECK(vq_n_copied(&f, IOVTEE_COPY_MOVED) == 1);
 
     /* More than the virtio header leaves room for is outside of the buffer. */
     CHECK(vq_lend(&f, &packet, 1, MAX_FRAME) == 1);
@@ -199,7 +169,7 @@ push(const struct vq_params *params, uint32_t buf_len, uint32_t len,
     CHECK(vq_reap_hdr(&f, &hdr, frame, n + len) == 1);
     vq_forgive(&f);
     vq_check_memory(&f);
-    CHECK(n_copied(&f, IOVTEE_COPY_MOVED) == 1);
+    CHECK(vq_n_copied(&f, IOVTEE_COPY_MOVED) == 1);
     CHECK(!f.vq->counters.zero_copied);
 
     /* The shell came home and is as good as before. */
@@ -252,7 +222,7 @@ test_tail(void)
     vq_frame(frame, 1514, 1);
     CHECK(vq_reap_hdr(&f, &hdr, frame, 1514 + 50) == 2);
     vq_check_memory(&f);
-    CHECK(n_copied(&f, IOVTEE_COPY_MOVED) == 1);
+    CHECK(vq_n_copied(&f, IOVTEE_COPY_MOVED) == 1);
 
     /* A shorter frame needs no copy. */
     packet = vq_receive(&f, 1514, 2);
@@ -268,14 +238,14 @@ test_tail(void)
     vq_deliver(&f, packet);
     vq_frame(frame, 1514, 3);
     CHECK(vq_reap_hdr(&f, &hdr, frame + 4, 1510) == 1);
-    CHECK(n_copied(&f, IOVTEE_COPY_MOVED) == 2);
+    CHECK(vq_n_copied(&f, IOVTEE_COPY_MOVED) == 2);
 
     /* As does one that somebody else refers to, too. */
     packet = vq_receive(&f, 1514, 4);
     rte_mbuf_refcnt_update(&packet->mbuf, 1);
     vq_deliver(&f, packet);
     CHECK(vq_reap(&f, 1514, 4) == 1);
-    CHECK(n_copied(&f, IOVTEE_COPY_MOVED) == 3);
+    CHECK(vq_n_copied(&f, IOVTEE_COPY_MOVED) == 3);
     CHECK(f.vq->ledger.n[IOVTEE_SWITCH] == 1);
     rte_pktmbuf_free(&packet->mbuf);
     CHECK(f.vq->ledger.n[IOVTEE_SWITCH] == 0);

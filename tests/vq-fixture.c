@@ -498,3 +498,34 @@ vq_check_books(struct vq_fixture *f)
     CHECK(!info.n_violations);
     CHECK(info.n[IOVTEE_NIC] == vq_n_posted(f));
 }
+
+/* Returns how many packets were copied for 'reason'. */
+uint64_t
+vq_n_copied(const struct vq_fixture *f, enum iovtee_copy_reason reason)
+{
+    return f->vq->counters.copied[reason];
+}
+
+/* Returns how many packets the counters of the ring have seen. */
+uint64_t
+vq_n_counted(const struct vq_fixture *f)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < IOVTEE_RINGSTATS_N_BINS; i++) {
+        n += f->vq->counters.ring.bins[i];
+    }
+    return n;
+}
+
+/* Checks that 'n' packets were copied in all, for whatever reason. */
+void
+vq_check_n_copied(const struct vq_fixture *f, uint64_t n)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < IOVTEE_N_COPY_REASONS; i++) {
+        total += f->vq->counters.copied[i];
+    }
+    CHECK(total == n);
+}

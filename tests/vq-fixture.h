@@ -123,4 +123,9 @@ void vq_forgive(struct vq_fixture *);
 void vq_check_memory(const struct vq_fixture *);
 void vq_check_books(struct vq_fixture *);
 
+/* What was counted. */
+uint64_t vq_n_copied(const struct vq_fixture *, enum iovtee_copy_reason);
+uint64_t vq_n_counted(const struct vq_fixture *);
+void vq_check_n_copied(const struct vq_fixture *, uint64_t n);
+
 #endif /* tests/vq-fixture.h */

@@ -103,6 +103,16 @@ send_any_mem(struct fuzz_input *in)
 }
 
 static bool
+send_any_features(struct fuzz_input *in)
+{
+    uint8_t how = fuzz_u8(in);
+
+    return send_features(how & 1
+                         ? FEATURES | (how & 2 ? FAKE_F_LOG_ALL : 0)
+                         : fuzz_edge(in));
+}
+
+static bool
 send_any_addr(struct fuzz_input *in, uint32_t i)
 {
     struct fake_message msg = {
@@ -119,7 +129,7 @@ send_any_addr(struct fuzz_input *in, uint32_t i)
     return send_msg(&msg);
 }
 
-/* A request that librte_vhost does not know, or must not see, or a rare one. */
+/* A rare request, or one that librte_vhost does not know or must not see. */
 static bool
 send_any_request(struct fuzz_input *in)
 {
@@ -330,7 +340,6 @@ step(struct fuzz_input *in)
 {
     uint32_t i = fuzz_below(in, 2 * N_QUEUES);
     bool alive = true;
-    uint8_t how;
 
     if (fe.vid < 0) {
         fe.vid = fake_vhost_connect(path);
@@ -359,9 +368,7 @@ step(struct fuzz_input *in)
         break;
     case 8:
         last_request = FAKE_SET_FEATURES;
-        how = fuzz_u8(in);
-        alive = send_features(how & 1 ? FEATURES | (how & 2 ? F_LOG_ALL : 0)
-                              : fuzz_edge(in));
+        alive = send_any_features(in);
         break;
     case 9:
         alive = send_any_request(in);

@@ -37,13 +37,21 @@ QUIET = 2.0                     # Seconds in which nothing may change.
 class Bench:
     """The switch, the NIC, and a guest in the place of the port's."""
 
-    def __init__(self, run, **kwargs):
+    def __init__(self, run):
         self.switch = Switch(run)
         self.nic = Nic(self.switch)
-        self.guest = Guest(os.path.join(run, "vm0"), **kwargs)
+        self.guest = None
+        self.new_guest()
+        self.delivered = IN_PLACE
+
+    def new_guest(self, **kwargs):
+        """Has another guest in the place of the one before, if any."""
+        if self.guest:
+            self.guest.close()
+        self.guest = Guest(os.path.join(self.switch.run, "vm0"), **kwargs)
         self.guest.is_gone = lambda: (
             "not connected" in self.switch.show("vm0"))
-        self.delivered = IN_PLACE
+        return self.guest
 
     def start(self):
         self.guest.start()

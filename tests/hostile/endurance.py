@@ -89,16 +89,9 @@ def start_rewriting(guest):
     return pid
 
 
-def new_guest(bench, **kwargs):
-    guest = Guest(bench.guest.path, **kwargs)
-    guest.is_gone = bench.guest.is_gone
-    return guest
-
-
 def rewriting(bench):
     """A guest rewrites frames while Open vSwitch looks at them."""
-    bench.guest.close()
-    guest = bench.guest = new_guest(bench, size=FEW_BUFFERS)
+    guest = bench.new_guest(size=FEW_BUFFERS)
     guest.__class__ = Careless
     guest.start()
     pid = start_rewriting(guest)
@@ -116,8 +109,7 @@ def rewriting(bench):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     print("%u frames" % bench.switch.number("vm0", DELIVERED))
-    guest.close()
-    bench.guest = new_guest(bench)
+    bench.new_guest()
     recover(bench)
 
 

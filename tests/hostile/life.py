@@ -19,7 +19,7 @@ import time
 
 import frame
 import protocol
-from bench import DELIVERED, FULL_LOAD, LONG_LOAD
+from bench import DELIVERED, FULL_LOAD, IN_PLACE, LONG_LOAD
 from guest import BUF_SIZE, RX, TX, check
 from memory import Region
 
@@ -38,9 +38,9 @@ def times(what, seconds):
 def receive(bench):
     """A guest that behaves gets each frame once, where the NIC wrote it."""
     bench.start()
-    before = bench.switch.number("vm0", r"in place (\d+)")
+    before = bench.switch.number("vm0", IN_PLACE)
     sent = bench.exact(1)
-    in_place = bench.switch.number("vm0", r"in place (\d+)") - before
+    in_place = bench.switch.number("vm0", IN_PLACE) - before
     print("%u frames, %u in place" % (sent, in_place))
     check(in_place >= sent * 0.999, "only %u of %u frames were in place"
           % (in_place, sent))

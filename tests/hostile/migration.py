@@ -23,7 +23,7 @@ import os
 import struct
 
 import protocol
-from bench import DELIVERED
+from bench import DELIVERED, IN_PLACE
 from guest import RX, TX, check, wait_for
 from memory import Memory
 from protocol import Closed
@@ -155,7 +155,7 @@ def migration(bench):
     whatever else is done to the rings."""
     agree(bench)
     guest = bench.guest
-    in_place = bench.switch.number("vm0", r"in place (\d+)")
+    in_place = bench.switch.number("vm0", IN_PLACE)
     copied = bench.switch.number("vm0", MIGRATION)
     copy = Copy(bench)
     bench.delivered = DELIVERED
@@ -174,7 +174,7 @@ def migration(bench):
     copied = bench.switch.number("vm0", MIGRATION) - copied
     print("%u packets were copied because of the migration" % copied)
     check(copied > 1000, "only %u packets were copied" % copied)
-    check(bench.switch.number("vm0", r"in place (\d+)") == in_place,
+    check(bench.switch.number("vm0", IN_PLACE) == in_place,
           "packets were delivered in place")
     copy.close()
     move(bench, copy)
@@ -233,7 +233,7 @@ def move(bench, copy):
     guest.front_end.u64(protocol.SEND_RARP, 0x123456005202)
     wait_for("the switch to announce the guest",
              lambda: bench.nic.get("sink_packets") > sent)
-    bench.delivered = r"in place (\d+)"
+    bench.delivered = IN_PLACE
     bench.warm()
     bench.exact(0.5)
     bench.no_buffer_lost()
@@ -249,11 +249,11 @@ def cancelled_migration(bench):
         bench.exact(0.2)
         copy.set_logging(False)
         copy.close()
-        bench.delivered = r"in place (\d+)"
+        bench.delivered = IN_PLACE
         bench.warm()
-        before = bench.switch.number("vm0", r"in place (\d+)")
+        before = bench.switch.number("vm0", IN_PLACE)
         sent = bench.exact(0.2)
-        in_place = bench.switch.number("vm0", r"in place (\d+)") - before
+        in_place = bench.switch.number("vm0", IN_PLACE) - before
         check(in_place >= sent * 0.99, "only %u of %u frames were in place"
               % (in_place, sent))
     bench.no_buffer_lost()
@@ -305,7 +305,7 @@ def odd_logs(bench):
     log.close()
     small.close()
     double.close()
-    bench.delivered = r"in place (\d+)"
+    bench.delivered = IN_PLACE
     recover(bench)
 
 

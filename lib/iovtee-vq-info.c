@@ -36,6 +36,11 @@ iovtee_vq_get_info(struct iovtee_vq *vq, struct iovtee_vq_info *info)
     info->unfit = vq->unfit_reason;
     info->unfit_len = vq->unfit_len;
     info->n_unfit = iovtee_heads_n(&vq->unfit);
+    info->n_mem_regions = iovtee_guestmem_n_regions(vq->mem);
+    info->mem_size = 0;
+    for (size_t i = 0; i < info->n_mem_regions; i++) {
+        info->mem_size += iovtee_guestmem_region(vq->mem, i)->size;
+    }
     info->numa_id = vq->numa_id;
     info->logged = iovtee_vring_is_logged(&vq->vring);
     ovs_spin_unlock(&vq->lock);

@@ -182,7 +182,9 @@ struct iovtee_vq_info {
     uint32_t n_unfit;                   /* Idle ones that no NIC can have... */
     enum iovtee_copy_reason unfit;      /* ...why, of the last that was... */
     uint32_t unfit_len;                 /* ...seen, and its length. */
-    int numa_id;
+    uint64_t mem_size;                  /* Guest memory in bytes... */
+    size_t n_mem_regions;               /* ...in how many pieces... */
+    int numa_id;                        /* ...and where. */
     bool logged;                        /* Is the guest being migrated? */
 };
 

@@ -268,9 +268,11 @@ show_queue(struct iovtee_guest_port *port, unsigned int q, struct ds *s)
         return;
     }
     ds_put_format(s, "  queue %u: %s, ring of %"PRIu32" (%"PRIu32" kept for "
-                  "copies), guest memory on NUMA node %d\n", q,
-                  iovtee_vq_state_to_string(info.state), info.size,
-                  info.reserve, info.numa_id);
+                  "copies)\n", q, iovtee_vq_state_to_string(info.state),
+                  info.size, info.reserve);
+    ds_put_format(s, "    guest memory: %"PRIu64" kB in %"PRIuSIZE" region%s, "
+                  "NUMA node %d\n", info.mem_size / 1024, info.n_mem_regions,
+                  info.n_mem_regions == 1 ? "" : "s", info.numa_id);
     ds_put_cstr(s, "    buffers:");
     for (int place = 0; place < IOVTEE_N_PLACES; place++) {
         ds_put_format(s, " %s %"PRIu32, iovtee_place_to_string(place),

@@ -339,13 +339,14 @@ rxq_get(void *rxq_, void **objs, unsigned int n)
 {
     struct nic_rxq *rxq = rxq_;
     unsigned int got = 0;
+    bool dry = false;
     int ret;
 
     if (rxq->vq && !rxq->filling && !rxq->nic->kept) {
-        bool dry = (rxq->starved
-                    || rxq->n_host + rxq_n_guest(rxq) < rxq->low_water);
         bool unfit;
 
+        dry = (rxq->starved
+               || rxq->n_host + rxq_n_guest(rxq) < rxq->low_water);
         got = iovtee_vq_post(rxq->vq, objs, n, !dry, rxq->nic->max_frame,
                              &rxq->n_guest, &unfit);
         if (OVS_LIKELY(got == n)) {
@@ -363,6 +364,7 @@ rxq_get(void *rxq_, void **objs, unsigned int n)
             rxq->n_refused++;
             return -ENOBUFS;
         }
+        dry = dry && !unfit;
     }
 
     ret = rte_mempool_get_bulk(rxq->host, objs + got, n - got);
@@ -373,7 +375,7 @@ rxq_get(void *rxq_, void **objs, unsigned int n)
         return ret;
     }
     rxq->n_host += n - got;
-    if (rxq->vq && !rxq->filling) {
+    if (dry) {
         rxq->n_dry += n - got;
     }
     return 0;

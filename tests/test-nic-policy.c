@@ -134,6 +134,7 @@ test_unfit(void)
         }
         CHECK(rxq_info(&rig, 0).n_host == 10 * 64);
         CHECK(!rxq_info(&rig, 0).n_refused);
+        CHECK(!rxq_info(&rig, 0).n_dry);
         rig_destroy(&rig);
     }
 }

@@ -78,9 +78,10 @@ static void peer_move(struct peer *dst, struct peer *src);
 static void peer_destroy(struct peer *);
 static bool peer_equals(const struct peer *, const struct peer *);
 static bool peer_claims(const struct peer *, size_t rxq);
-static char *find_conflict(const struct iovtee_tee *, const struct peer *)
-    OVS_REQUIRES(mutex);
-static void apply_wanted(struct iovtee_tee *) OVS_REQUIRES(mutex);
+static bool is_content(const struct iovtee_tee *);
+static char *find_conflict(const struct iovtee_tee *) OVS_REQUIRES(mutex);
+static void settle(void) OVS_REQUIRES(mutex);
+static bool settle_one(struct iovtee_tee *) OVS_REQUIRES(mutex);
 static void couple(struct iovtee_tee *) OVS_REQUIRES(mutex);
 static void warn_copy_only(struct iovtee_tee *) OVS_REQUIRES(mutex);
 static void uncouple(struct iovtee_tee *) OVS_REQUIRES(mutex);
@@ -110,12 +111,7 @@ iovtee_tee_destroy(struct iovtee_tee *tee)
     ovs_mutex_lock(&mutex);
     uncouple(tee);
     ovs_list_remove(&tee->node);
-
-    /* Somebody may have waited for its receive queues. */
-    struct iovtee_tee *other;
-    LIST_FOR_EACH (other, node, &tees) {
-        apply_wanted(other);
-    }
+    settle();
     ovs_mutex_unlock(&mutex);
 
     peer_destroy(&tee->wanted);
@@ -126,7 +122,7 @@ iovtee_tee_destroy(struct iovtee_tee *tee)
 
 /* Makes NIC port 'peer', NULL for none, the one that 'tee' lends its buffers
  * to, by the receive queues listed in 'rxqs', NULL for all.  A peer that does
- * not exist is waited for.
+ * not exist, or that serves another guest, is waited for.
  *
  * Returns 0 if successful.  Otherwise returns a positive errno value, stores a
  * sentence in '*errp', and changes nothing. */
@@ -143,17 +139,22 @@ iovtee_tee_set_peer(struct iovtee_tee *tee, const char *peer,
     }
 
     ovs_mutex_lock(&mutex);
-    *errp = find_conflict(tee, &wanted);
-    if (*errp) {
-        error = EBUSY;
+    if (peer_equals(&tee->wanted, &wanted)) {
+        peer_destroy(&wanted);
     } else {
+        char *conflict;
+
         peer_move(&tee->wanted, &wanted);
-        apply_wanted(tee);
+        settle();
+        conflict = is_content(tee) ? NULL : find_conflict(tee);
+        if (conflict) {
+            /* Not a warning: perhaps the next one gives it up. */
+            VLOG_INFO("%s: %s", tee->name, conflict);
+            free(conflict);
+        }
     }
     ovs_mutex_unlock(&mutex);
-
-    peer_destroy(&wanted);
-    return error;
+    return 0;
 }
 
 /* Sets whether 'tee' lends any buffers at all.  It does from creation on. */
@@ -174,8 +175,8 @@ iovtee_tee_check(struct iovtee_tee *tee)
     struct ds s = DS_EMPTY_INITIALIZER;
 
     ovs_mutex_lock(&mutex);
-    if (!peer_equals(&tee->wanted, &tee->peer)) {
-        char *conflict = find_conflict(tee, &tee->wanted);
+    if (!is_content(tee)) {
+        char *conflict = find_conflict(tee);
 
         if (conflict) {
             ds_put_cstr(&s, conflict);
@@ -184,7 +185,11 @@ iovtee_tee_check(struct iovtee_tee *tee)
             ds_put_format(&s, "peer '%s' does not exist (yet)",
                           tee->wanted.nic);
         }
-        ds_put_format(&s, "; '%s' stays in effect", tee->peer.nic);
+        if (tee->peer.nic) {
+            ds_put_format(&s, "; '%s' stays in effect", tee->peer.nic);
+        } else {
+            ds_put_cstr(&s, "; packets are copied until it is free");
+        }
     } else if (tee->peer.nic && !tee->nic) {
         ds_put_format(&s, "peer '%s' does not exist (yet); packets are "
                       "copied until it does", tee->peer.nic);
@@ -236,7 +241,9 @@ iovtee_tee_status(struct iovtee_tee *tee)
     } else if (!tee->enabled) {
         status = xstrdup("rx-zero-copy is false");
     } else if (!tee->peer.nic) {
-        status = xstrdup("no peer");
+        status = (tee->wanted.nic
+                  ? xasprintf("peer %s serves another guest", tee->wanted.nic)
+                  : xstrdup("no peer"));
     } else if (!tee->nic) {
         status = xasprintf("peer %s does not exist", tee->peer.nic);
     } else if (iovtee_nic_copy_only(tee->nic)) {
@@ -295,10 +302,10 @@ iovtee_tee_nic_changed(struct iovtee_nic *nic)
     struct iovtee_tee *tee;
 
     ovs_mutex_lock(&mutex);
+    settle();
     LIST_FOR_EACH (tee, node, &tees) {
-        if (nullable_string_is_equal(tee->wanted.nic, name)
-            || nullable_string_is_equal(tee->peer.nic, name)) {
-            apply_wanted(tee);
+        if (nullable_string_is_equal(tee->peer.nic, name)) {
+            couple(tee);
         }
     }
     ovs_mutex_unlock(&mutex);
@@ -449,54 +456,105 @@ peer_claims(const struct peer *peer, size_t rxq)
     return peer->nic && (!peer->claim || bitmap_is_set(peer->claim, rxq));
 }
 
-/* Returns NULL if 'tee' may have 'peer', otherwise a phrase that says why not.
- * The caller frees it. */
+/* Returns true and stores a receive queue in '*rxq' if both claim it. */
+static bool
+peers_collide(const struct peer *a, const struct peer *b, size_t *rxq)
+{
+    if (!a->nic || !nullable_string_is_equal(a->nic, b->nic)) {
+        return false;
+    }
+    for (size_t i = 0; i < MAX_RXQS; i++) {
+        if (peer_claims(a, i) && peer_claims(b, i)) {
+            *rxq = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Has 'tee' what the user wants? */
+static bool
+is_content(const struct iovtee_tee *tee)
+{
+    return peer_equals(&tee->wanted, &tee->peer);
+}
+
+/* Returns NULL if 'tee' may have the peer that it wants, otherwise a phrase
+ * that says why not.  The caller frees it.
+ *
+ * Who only keeps a peer because the one that he wants is not to be had does
+ * not count.  So the outcome does not depend on the order in which the user's
+ * wishes arrive, and two guests can exchange their peers. */
 static char *
-find_conflict(const struct iovtee_tee *tee, const struct peer *peer)
+find_conflict(const struct iovtee_tee *tee)
 {
     const struct iovtee_tee *other;
+    size_t rxq;
 
-    if (!peer->nic) {
-        return NULL;
-    }
     LIST_FOR_EACH (other, node, &tees) {
-        if (other == tee
-            || !nullable_string_is_equal(other->peer.nic, peer->nic)) {
-            continue;
-        }
-        for (size_t i = 0; i < MAX_RXQS; i++) {
-            if (peer_claims(peer, i) && peer_claims(&other->peer, i)) {
-                return xasprintf("receive queue %"PRIuSIZE" of peer '%s' is "
-                                 "claimed by port '%s' already", i,
-                                 peer->nic, other->name);
-            }
+        if (other != tee && is_content(other)
+            && peers_collide(&tee->wanted, &other->peer, &rxq)) {
+            return xasprintf("receive queue %"PRIuSIZE" of peer '%s' is "
+                             "claimed by port '%s' already", rxq,
+                             tee->wanted.nic, other->name);
         }
     }
     return NULL;
 }
 
-/* Puts into effect what the user wants of 'tee', as far as that is possible
- * now.  A peer in effect gives way only to one that exists. */
+/* Puts into effect what the user wants, as far as that is possible now. */
 static void
-apply_wanted(struct iovtee_tee *tee)
+settle(void)
 {
-    if (!peer_equals(&tee->wanted, &tee->peer)
-        && (!tee->wanted.nic || !tee->peer.nic || find_nic(tee->wanted.nic))) {
-        char *conflict = find_conflict(tee, &tee->wanted);
+    struct iovtee_tee *tee;
+    bool again;
 
-        if (!conflict) {
-            struct peer copy = {
-                .nic = nullable_xstrdup(tee->wanted.nic),
-                .rxqs = nullable_xstrdup(tee->wanted.rxqs),
-                .claim = (tee->wanted.claim
-                          ? bitmap_clone(tee->wanted.claim, MAX_RXQS) : NULL),
-            };
-
-            peer_move(&tee->peer, &copy);
+    /* Who is content stays so, hence this comes to an end. */
+    do {
+        again = false;
+        LIST_FOR_EACH (tee, node, &tees) {
+            again |= settle_one(tee);
         }
-        free(conflict);
+    } while (again);
+}
+
+/* Gives 'tee' the peer that it wants, if it may have it.  A peer in effect
+ * gives way only to one that exists.  Returns true if that changed
+ * anything. */
+static bool
+settle_one(struct iovtee_tee *tee)
+{
+    struct iovtee_tee *other;
+    struct peer peer;
+    char *conflict;
+    size_t rxq;
+
+    if (is_content(tee)
+        || (tee->wanted.nic && tee->peer.nic && !find_nic(tee->wanted.nic))) {
+        return false;
     }
+    conflict = find_conflict(tee);
+    if (conflict) {
+        free(conflict);
+        return false;
+    }
+
+    LIST_FOR_EACH (other, node, &tees) {
+        if (other != tee
+            && peers_collide(&tee->wanted, &other->peer, &rxq)) {
+            peer_destroy(&other->peer);
+            couple(other);
+        }
+    }
+    peer = (struct peer) {
+        .nic = nullable_xstrdup(tee->wanted.nic),
+        .rxqs = nullable_xstrdup(tee->wanted.rxqs),
+        .claim = (tee->wanted.claim
+                  ? bitmap_clone(tee->wanted.claim, MAX_RXQS) : NULL),
+    };
+    peer_move(&tee->peer, &peer);
     couple(tee);
+    return true;
 }
 
 /* Attaches the guest's running receive queues to the receive queues of the

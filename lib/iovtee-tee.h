@@ -30,7 +30,8 @@
  *      running receive queue of the guest:             0   1   0   1
  *
  * What the user wants and what is in effect are kept apart.  A peer that does
- * not exist is waited for; meanwhile a peer that was in effect stays so.
+ * not exist, or that serves another guest, is waited for; meanwhile a peer
+ * that was in effect stays so, unless somebody else wants it.
  *
  * Threads
  * =======

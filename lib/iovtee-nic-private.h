@@ -43,6 +43,7 @@ struct nic_rxq {
     uint64_t n_dry;
     uint64_t n_refused;
     uint64_t n_stops;
+    long long int longest_stop; /* In microseconds. */
 
     atomic_uint32_t n_guest;    /* Guest buffers that the NIC holds. */
 

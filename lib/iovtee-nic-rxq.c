@@ -32,6 +32,7 @@
 #include "iovtee-vq.h"
 #include "netdev-provider.h"
 #include "openvswitch/vlog.h"
+#include "timeval.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_nic_rxq);
@@ -95,6 +96,7 @@ iovtee_nic_get_rxq_info(struct iovtee_nic *nic, unsigned int id,
     info->n_dry = rxq->n_dry;
     info->n_refused = rxq->n_refused;
     info->n_stops = rxq->n_stops;
+    info->longest_stop = rxq->longest_stop;
     ovs_spin_unlock(&rxq->gate);
     return true;
 }
@@ -404,8 +406,11 @@ iovtee_nic_rxq_detach(struct nic_rxq *rxq)
     vq = rxq->vq;
     rxq->vq = NULL;
     if (rxq_n_guest(rxq)) {
+        long long int begin = time_usec();
+
         rxq->n_stops++;
         rxq_revoke(rxq);
+        rxq->longest_stop = MAX(rxq->longest_stop, time_usec() - begin);
     }
     if (OVS_UNLIKELY(rxq_n_guest(rxq))) {
         /* Should they ever come back then they must be normalised. */

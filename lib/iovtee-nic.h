@@ -79,7 +79,8 @@ struct iovtee_nic_rxq_info {
     unsigned int n_host;        /* Host buffers that the NIC holds, about. */
     uint64_t n_dry;             /* Host buffers given to a dry NIC. */
     uint64_t n_refused;         /* Refills put off for want of buffers. */
-    uint64_t n_stops;           /* Times that buffers were taken back. */
+    uint64_t n_stops;           /* Times that buffers were taken back... */
+    long long int longest_stop; /* ...and microseconds that it took at most. */
 };
 
 struct iovtee_nic *iovtee_nic_create(const char *name);

@@ -405,8 +405,12 @@ nic_show(struct netdev_iovtee *dev, struct ds *s)
         ds_put_format(s, "    posted: %u of the guest, about %u of the "
                       "host\n", info.n_guest, info.n_host);
         ds_put_format(s, "    refills put off: %"PRIu64", host buffers given "
-                      "when dry: %"PRIu64", stops: %"PRIu64"\n",
+                      "when dry: %"PRIu64", stops: %"PRIu64,
                       info.n_refused, info.n_dry, info.n_stops);
+        if (info.n_stops) {
+            ds_put_format(s, " (of %lld us at most)", info.longest_stop);
+        }
+        ds_put_cstr(s, "\n");
         free(user);
     }
 }

@@ -141,3 +141,8 @@ class Bench:
 
     def nic_stops(self):
         return self.switch.number("nic0", r"stops: (\d+)")
+
+    def nic_longest_stop(self):
+        """Returns how long it has taken the NIC at most to give buffers back,
+        in seconds."""
+        return self.switch.number("nic0", r"\(of (\d+) us at most\)") / 1e6

@@ -73,6 +73,9 @@ def stop(bench):
         bench.warm()
     bench.no_buffer_lost()
     times("stop", seconds)
+    longest = bench.nic_longest_stop()
+    print("of that the NIC: longest %.1f ms" % (longest * 1e3))
+    check(0 < longest <= max(seconds), "that cannot be")
 
 
 def disable(bench):

@@ -43,7 +43,7 @@ struct peer {
 };
 
 struct iovtee_tee {
-    struct ovs_list node;       /* In 'tees'. */
+    struct ovs_list node;       /* In 'tees', once it takes part. */
     char *name;                 /* Name of the guest port. */
     struct peer wanted;         /* What the user asked for. */
     struct peer peer;           /* What is in effect. */
@@ -80,7 +80,7 @@ static bool peer_equals(const struct peer *, const struct peer *);
 static bool peer_claims(const struct peer *, size_t rxq);
 static bool is_content(const struct iovtee_tee *);
 static char *find_conflict(const struct iovtee_tee *) OVS_REQUIRES(mutex);
-static void settle(void) OVS_REQUIRES(mutex);
+static void settle(struct iovtee_tee *first) OVS_REQUIRES(mutex);
 static bool settle_one(struct iovtee_tee *) OVS_REQUIRES(mutex);
 static void couple(struct iovtee_tee *) OVS_REQUIRES(mutex);
 static void warn_copy_only(struct iovtee_tee *) OVS_REQUIRES(mutex);
@@ -93,10 +93,18 @@ iovtee_tee_create(const char *name)
 
     tee->name = xstrdup(name);
     tee->enabled = true;
+    ovs_list_init(&tee->node);
+    return tee;
+}
+
+/* From now on 'tee' takes part: what it wants counts. */
+void
+iovtee_tee_begin(struct iovtee_tee *tee)
+{
     ovs_mutex_lock(&mutex);
     ovs_list_push_back(&tees, &tee->node);
+    settle(tee);
     ovs_mutex_unlock(&mutex);
-    return tee;
 }
 
 /* Destroys 'tee', whose guest queues are all down.  Does nothing if 'tee' is
@@ -111,7 +119,7 @@ iovtee_tee_destroy(struct iovtee_tee *tee)
     ovs_mutex_lock(&mutex);
     uncouple(tee);
     ovs_list_remove(&tee->node);
-    settle();
+    settle(NULL);
     ovs_mutex_unlock(&mutex);
 
     peer_destroy(&tee->wanted);
@@ -139,19 +147,9 @@ iovtee_tee_set_peer(struct iovtee_tee *tee, const char *peer,
     }
 
     ovs_mutex_lock(&mutex);
-    if (peer_equals(&tee->wanted, &wanted)) {
-        peer_destroy(&wanted);
-    } else {
-        char *conflict;
-
-        peer_move(&tee->wanted, &wanted);
-        settle();
-        conflict = is_content(tee) ? NULL : find_conflict(tee);
-        if (conflict) {
-            /* Not a warning: perhaps the next one gives it up. */
-            VLOG_INFO("%s: %s", tee->name, conflict);
-            free(conflict);
-        }
+    peer_move(&tee->wanted, &wanted);
+    if (!ovs_list_is_empty(&tee->node)) {
+        settle(tee);
     }
     ovs_mutex_unlock(&mutex);
     return 0;
@@ -185,7 +183,10 @@ iovtee_tee_check(struct iovtee_tee *tee)
             ds_put_format(&s, "peer '%s' does not exist (yet)",
                           tee->wanted.nic);
         }
-        if (tee->peer.nic) {
+        if (tee->peer.rxqs) {
+            ds_put_format(&s, "; '%s' with peer-rxq '%s' stays in effect",
+                          tee->peer.nic, tee->peer.rxqs);
+        } else if (tee->peer.nic) {
             ds_put_format(&s, "; '%s' stays in effect", tee->peer.nic);
         } else {
             ds_put_cstr(&s, "; packets are copied until it is free");
@@ -242,7 +243,8 @@ iovtee_tee_status(struct iovtee_tee *tee)
         status = xstrdup("rx-zero-copy is false");
     } else if (!tee->peer.nic) {
         status = (tee->wanted.nic
-                  ? xasprintf("peer %s serves another guest", tee->wanted.nic)
+                  ? xasprintf("peer %s is claimed by another guest",
+                              tee->wanted.nic)
                   : xstrdup("no peer"));
     } else if (!tee->nic) {
         status = xasprintf("peer %s does not exist", tee->peer.nic);
@@ -302,7 +304,7 @@ iovtee_tee_nic_changed(struct iovtee_nic *nic)
     struct iovtee_tee *tee;
 
     ovs_mutex_lock(&mutex);
-    settle();
+    settle(NULL);
     LIST_FOR_EACH (tee, node, &tees) {
         if (nullable_string_is_equal(tee->peer.nic, name)) {
             couple(tee);
@@ -329,8 +331,14 @@ iovtee_tee_nic_remove(struct iovtee_nic *nic)
         if (tee->nic == nic) {
             uncouple(tee);
             tee->nic = NULL;
+            if (!is_content(tee)) {
+                /* Should there be such a NIC again then nobody asked for
+                 * it. */
+                peer_destroy(&tee->peer);
+            }
         }
     }
+    settle(NULL);
     ovs_mutex_unlock(&mutex);
 }
 
@@ -483,8 +491,8 @@ is_content(const struct iovtee_tee *tee)
  * that says why not.  The caller frees it.
  *
  * Who only keeps a peer because the one that he wants is not to be had does
- * not count.  So the outcome does not depend on the order in which the user's
- * wishes arrive, and two guests can exchange their peers. */
+ * not count.  So if all that the user wants can be had then it is had, in
+ * whatever order it was asked for, and two guests can exchange their peers. */
 static char *
 find_conflict(const struct iovtee_tee *tee)
 {
@@ -502,12 +510,18 @@ find_conflict(const struct iovtee_tee *tee)
     return NULL;
 }
 
-/* Puts into effect what the user wants, as far as that is possible now. */
+/* Puts into effect what the user wants, as far as that is possible now.
+ * 'first', if nonnull, is who just changed his mind: he does not lose what he
+ * has to those who wait.  Of those, who was there first is served first. */
 static void
-settle(void)
+settle(struct iovtee_tee *first)
 {
     struct iovtee_tee *tee;
     bool again;
+
+    if (first) {
+        settle_one(first);
+    }
 
     /* Who is content stays so, hence this comes to an end. */
     do {

@@ -51,6 +51,7 @@ struct iovtee_vq;
 
 /* A guest port.  'name' is copied. */
 struct iovtee_tee *iovtee_tee_create(const char *name);
+void iovtee_tee_begin(struct iovtee_tee *);
 void iovtee_tee_destroy(struct iovtee_tee *);
 
 /* What the user wants. */

@@ -97,6 +97,8 @@ guest_open(struct netdev_iovtee *dev, const struct smap *args, char **errp)
         return error;
     }
 
+    /* Who fails takes nothing from anybody. */
+    iovtee_tee_begin(port->guest->tee);
     dev->guest = port;
     dev->up.ol_flags = (userspace_tso_enabled()
                         ? NETDEV_TX_OFFLOAD_TCP_TSO

@@ -24,6 +24,7 @@ TESTSUITE_AT = \
 	tests/inflight.at \
 	tests/ledger.at \
 	tests/nic.at \
+	tests/tee.at \
 	tests/nicmodel-macros.at \
 	tests/nicmodel.at \
 	tests/session-migration.at \
@@ -256,6 +257,16 @@ tests_test_session_LDADD = $(UNIT_OVS_LIBS)
 tests_test_session_DEPENDENCIES = $(UNIT_OVS_BUILT)
 tests_test_session_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
 
+check_PROGRAMS += tests/test-tee
+tests_test_tee_SOURCES = \
+	tests/test-tee.c \
+	tests/unit.h
+tests_test_tee_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_test_tee_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_test_tee_LDADD = $(UNIT_OVS_LIBS)
+tests_test_tee_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_test_tee_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
 check_PROGRAMS += tests/test-vq
 tests_test_vq_SOURCES = \
 	tests/test-vq.c \
@@ -334,6 +345,7 @@ $(tests_test_nic_policy_OBJECTS) \
 $(tests_test_qos_OBJECTS) \
 $(tests_test_ringstats_OBJECTS) \
 $(tests_test_session_OBJECTS) \
+$(tests_test_tee_OBJECTS) \
 $(tests_test_vq_OBJECTS) \
 $(tests_test_vq_copy_OBJECTS) \
 $(tests_test_vq_hostile_OBJECTS) \

@@ -1,0 +1,444 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+
+/* Unit tests of iovtee-tee, with NICs that are nothing but names. */
+
+#include <config.h>
+
+#include "iovtee-tee.h"
+
+#include "iovtee-nic.h"
+#include "iovtee-vq.h"
+#include "openvswitch/dynamic-string.h"
+#include "random.h"
+#include "util.h"
+
+/* Open vSwitch has the same. */
+#undef ARRAY_SIZE
+#include "unit.h"
+
+enum { N_NICS = 3, N_RXQS = 4, N_GUESTS = 5, ALL = (1u << N_RXQS) - 1 };
+
+/* A NIC, and the guests' queues that its receive queues are attached to. */
+struct iovtee_nic {
+    char name[8];
+    bool exists;
+    struct iovtee_vq *attached[N_RXQS];
+};
+
+/* A guest port with one receive queue, and what was asked for it. */
+struct guest {
+    char name[8];
+    struct iovtee_tee *tee;
+    struct iovtee_vq *vq;
+    bool running, enabled;
+    int nic;                    /* Of 'nics', or -1. */
+    unsigned int rxqs;          /* Bitmap. */
+};
+
+static struct iovtee_nic nics[N_NICS];
+static struct guest guests[N_GUESTS];
+
+const char *
+iovtee_nic_get_name(const struct iovtee_nic *nic)
+{
+    return nic->name;
+}
+
+unsigned int
+iovtee_nic_n_rxq(const struct iovtee_nic *nic OVS_UNUSED)
+{
+    return N_RXQS;
+}
+
+const char *
+iovtee_nic_copy_only(const struct iovtee_nic *nic OVS_UNUSED)
+{
+    return NULL;
+}
+
+/* A queue goes from one guest to another only by way of none. */
+int
+iovtee_nic_attach(struct iovtee_nic *nic, unsigned int id,
+                  struct iovtee_vq *vq)
+{
+    CHECK(nic->exists && id < N_RXQS && !nic->attached[id]);
+    nic->attached[id] = vq;
+    return 0;
+}
+
+void
+iovtee_nic_detach(struct iovtee_nic *nic, unsigned int id)
+{
+    CHECK(nic->exists && id < N_RXQS && nic->attached[id]);
+    nic->attached[id] = NULL;
+}
+
+static void
+nic_add(int i)
+{
+    CHECK(!nics[i].exists);
+    nics[i].exists = true;
+    iovtee_tee_nic_add(&nics[i]);
+}
+
+static void
+nic_remove(int i)
+{
+    iovtee_tee_nic_remove(&nics[i]);
+    for (int q = 0; q < N_RXQS; q++) {
+        CHECK(!nics[i].attached[q]);
+    }
+    nics[i].exists = false;
+}
+
+/* Wants receive queues 'rxqs' of NIC 'nic' for guest 'i', or no peer if 'nic'
+ * is -1.  If it is all of them, says so by saying nothing. */
+static void
+want(int i, int nic, unsigned int rxqs)
+{
+    struct guest *guest = &guests[i];
+    const char *peer = nic < 0 ? NULL : nics[nic].name;
+    struct ds list = DS_EMPTY_INITIALIZER;
+    char *error = NULL;
+
+    guest->nic = nic;
+    guest->rxqs = rxqs;
+    for (unsigned int q = 0; q < N_RXQS; q++) {
+        if (rxqs & 1u << q) {
+            ds_put_format(&list, "%s%u", list.length ? "," : "", q);
+        }
+    }
+    CHECK(!iovtee_tee_set_peer(guest->tee, peer,
+                               rxqs && rxqs != ALL ? ds_cstr(&list) : NULL,
+                               &error));
+    CHECK(!error);
+    ds_destroy(&list);
+}
+
+static void
+set_running(int i, bool running)
+{
+    if (running != guests[i].running) {
+        guests[i].running = running;
+        if (running) {
+            iovtee_tee_vq_up(guests[i].tee, 0, guests[i].vq);
+        } else {
+            iovtee_tee_vq_down(guests[i].tee, 0);
+        }
+    }
+}
+
+static void
+guest_add(int i)
+{
+    struct guest *guest = &guests[i];
+
+    snprintf(guest->name, sizeof guest->name, "vm%d", i);
+    guest->tee = iovtee_tee_create(guest->name);
+    guest->vq = xzalloc_cacheline(sizeof *guest->vq);
+    guest->enabled = true;
+    guest->nic = -1;
+    guest->rxqs = 0;
+    set_running(i, true);
+    iovtee_tee_begin(guest->tee);
+}
+
+static void
+guest_remove(int i)
+{
+    set_running(i, false);
+    iovtee_tee_destroy(guests[i].tee);
+    free_cacheline(guests[i].vq);
+    guests[i].tee = NULL;
+}
+
+static void
+setup(void)
+{
+    for (int i = 0; i < N_NICS; i++) {
+        snprintf(nics[i].name, sizeof nics[i].name, "nic%d", i);
+        nic_add(i);
+    }
+    for (int i = 0; i < N_GUESTS; i++) {
+        guest_add(i);
+    }
+}
+
+static void
+teardown(void)
+{
+    for (int i = 0; i < N_GUESTS; i++) {
+        if (guests[i].tee) {
+            guest_remove(i);
+        }
+    }
+    for (int i = 0; i < N_NICS; i++) {
+        if (nics[i].exists) {
+            nic_remove(i);
+        }
+    }
+}
+
+/* Prints who has which receive queues, and who has something to say. */
+static void
+print(void)
+{
+    for (int i = 0; i < N_NICS; i++) {
+        printf("%s", nics[i].name);
+        for (int q = 0; q < N_RXQS; q++) {
+            char *user = iovtee_tee_rxq_user(&nics[i], q);
+
+            printf(" %.3s", user ? user : "-");
+            free(user);
+        }
+        printf("%s", i < N_NICS - 1 ? ", " : "\n");
+    }
+    for (int i = 0; i < N_GUESTS; i++) {
+        char *text = guests[i].tee ? iovtee_tee_check(guests[i].tee) : NULL;
+
+        if (text) {
+            printf("%s: %s\n", guests[i].name, text);
+        }
+        free(text);
+    }
+}
+
+/* What several guests want. */
+static void
+test_wait(void)
+{
+    setup();
+    want(0, 0, ALL);
+    want(2, 0, ALL);
+    want(1, 0, 0x2);
+    print();
+
+    printf("Whoever was there first is served first.\n");
+    want(0, -1, 0);
+    print();
+
+    printf("Who asks for more does not lose what he has.\n");
+    want(0, 0, 0x2);
+    want(1, 0, 0x6);
+    print();
+    want(0, 0, 0x1);
+    print();
+
+    printf("More than there is: all stays.\n");
+    want(0, 0, 0x3);
+    print();
+
+    printf("Both go, the last one gets all.\n");
+    guest_remove(1);
+    print();
+    guest_remove(0);
+    print();
+    teardown();
+}
+
+/* What a guest keeps because it cannot have what it wants. */
+static void
+test_keep(void)
+{
+    setup();
+    want(0, 0, ALL);
+    want(1, 1, ALL);
+    want(0, 1, ALL);
+    print();
+
+    printf("Somebody else wants what is kept.\n");
+    want(2, 0, 0x1);
+    print();
+
+    printf("Around in a circle.\n");
+    want(1, 2, ALL);
+    want(2, 0, ALL);
+    want(0, 2, ALL);
+    want(1, 0, ALL);
+    print();
+    want(2, 1, ALL);
+    print();
+
+    printf("What is kept goes with its NIC.\n");
+    nic_remove(2);
+    want(0, 2, ALL);
+    want(1, 1, ALL);
+    print();
+    nic_remove(0);
+    print();
+    nic_add(0);
+    print();
+
+    printf("What is wanted comes back.\n");
+    nic_add(2);
+    print();
+    nic_remove(1);
+    print();
+    nic_add(1);
+    print();
+    teardown();
+}
+
+/* A port that is not made after all takes nothing from anybody. */
+static void
+test_begin(void)
+{
+    struct iovtee_tee *tee;
+    char *error = NULL;
+
+    setup();
+    want(0, 0, ALL);
+    want(1, 1, ALL);
+    want(0, 1, ALL);
+    tee = iovtee_tee_create("failed");
+    CHECK(!iovtee_tee_set_peer(tee, "nic0", NULL, &error));
+    print();
+    iovtee_tee_destroy(tee);
+    print();
+    teardown();
+}
+
+/* Has guest 'i' what was asked for it? */
+static bool
+is_content(int i)
+{
+    char *text = iovtee_tee_check(guests[i].tee);
+    bool content = !text || strstr(text, "copied until it does");
+
+    free(text);
+    return content;
+}
+
+static bool
+collide(int i, int j)
+{
+    return guests[i].nic >= 0 && guests[i].nic == guests[j].nic
+           && guests[i].rxqs & guests[j].rxqs;
+}
+
+/* Checks that guest 'i', and nobody else, has what it is to have. */
+static void
+check_content(int i)
+{
+    const struct guest *guest = &guests[i];
+
+    for (int j = 0; j < N_NICS; j++) {
+        for (int q = 0; q < N_RXQS; q++) {
+            CHECK((nics[j].attached[q] == guest->vq)
+                  == (guest->running && guest->enabled && guest->nic == j
+                      && nics[j].exists && guest->rxqs >> q & 1));
+        }
+    }
+    for (int j = 0; j < N_GUESTS; j++) {
+        CHECK(j == i || !guests[j].tee || !collide(i, j) || !is_content(j));
+    }
+}
+
+/* Checks that there is a reason why guest 'i' has not what was asked for. */
+static void
+check_discontent(int i)
+{
+    char *peer = iovtee_tee_peer(guests[i].tee);
+    bool reason = peer && !nics[guests[i].nic].exists;
+
+    for (int j = 0; j < N_GUESTS; j++) {
+        reason |= j != i && guests[j].tee && collide(i, j) && is_content(j);
+    }
+    CHECK(reason);
+    free(peer);
+}
+
+/* Changes something.  Returns the guest that it was done to, or -1. */
+static int
+change(void)
+{
+    int i = random_range(N_GUESTS);
+    int n = random_range(N_NICS);
+
+    if (!guests[i].tee) {
+        guest_add(i);
+        return i;
+    }
+    switch (random_range(16)) {
+    case 0:
+        guest_remove(i);
+        return i;
+    case 1:
+        set_running(i, !guests[i].running);
+        return i;
+    case 2:
+        guests[i].enabled = !guests[i].enabled;
+        iovtee_tee_set_enabled(guests[i].tee, guests[i].enabled);
+        return i;
+    case 3: case 4:
+        if (nics[n].exists) {
+            nic_remove(n);
+        } else {
+            nic_add(n);
+        }
+        return -1;
+    case 5:
+        want(i, -1, 0);
+        return i;
+    default:
+        want(i, n, 1 + random_range(ALL));
+        return i;
+    }
+}
+
+/* Whatever is changed: what is asked for is had, or there is a reason, and
+ * nobody else loses what he has. */
+static void
+test_random(void)
+{
+    random_set_seed(1);
+    setup();
+    for (int n = 0; n < 100000; n++) {
+        bool was_content[N_GUESTS];
+        int who;
+
+        for (int i = 0; i < N_GUESTS; i++) {
+            was_content[i] = guests[i].tee && is_content(i);
+        }
+        who = change();
+        for (int i = 0; i < N_GUESTS; i++) {
+            if (guests[i].tee) {
+                CHECK(i == who || !was_content[i] || is_content(i));
+                if (is_content(i)) {
+                    check_content(i);
+                } else {
+                    check_discontent(i);
+                }
+            }
+        }
+    }
+    teardown();
+}
+
+int
+main(int argc, char *argv[])
+{
+    static const struct unit_command commands[] = {
+        { "wait", test_wait },
+        { "keep", test_keep },
+        { "begin", test_begin },
+        { "random", test_random },
+    };
+
+    return unit_main(argc, argv, commands, ARRAY_SIZE(commands));
+}

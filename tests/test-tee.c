@@ -35,14 +35,14 @@ enum { N_NICS = 3, N_RXQS = 4, N_GUESTS = 5, ALL = (1u << N_RXQS) - 1 };
 
 /* A NIC, and the guests' queues that its receive queues are attached to. */
 struct iovtee_nic {
-    char name[8];
+    char name[16];
     bool exists;
     struct iovtee_vq *attached[N_RXQS];
 };
 
 /* A guest port with one receive queue, and what was asked for it. */
 struct guest {
-    char name[8];
+    char name[16];
     struct iovtee_tee *tee;
     struct iovtee_vq *vq;
     bool running, enabled;

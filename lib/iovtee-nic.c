@@ -61,27 +61,31 @@ struct pci_driver {
     uint32_t slack;             /* How much longer a frame that it lets through
                                  * may be than MTU, Ethernet header and two
                                  * VLAN tags, bytes. */
+    uint16_t least_mtu;         /* With a smaller MTU the NIC lets through what
+                                 * it does with this one. */
 };
 
 /* The drivers of PCI devices that were looked at.  What was found is in
  * Documentation/topics/nic-drivers.rst. */
 static const struct pci_driver pci_drivers[] = {
-    { "net_e1000_em", NULL, 0 },
-    { "net_e1000_igb", NULL, 0 },
-    { "net_e1000_igb_vf", NULL, 4 },
-    { "net_ena", NULL, 0 },
-    { "net_i40e", NULL, 4 },
-    { "net_iavf", NULL, 4 },
-    { "net_ice", NULL, 4 },
-    { "net_ixgbe", NULL, 0 },
-    { "net_ixgbe_vf", NULL, 0 },
-    { "net_vmxnet3", NULL, 0 },
+    { "net_e1000_em", NULL, 0, RTE_ETHER_MTU },
+    { "net_e1000_igb", NULL, 0, RTE_ETHER_MTU },
+    { "net_e1000_igb_vf", NULL, 4, 0 },
+    { "net_ena", NULL, 0, 0 },
+    { "net_i40e", NULL, 4, 0 },
+    { "net_iavf", NULL, 4, 0 },
+    { "net_ice", NULL, 4, 0 },
+    { "net_ixgbe", NULL, 0, RTE_ETHER_MTU },
+    { "net_ixgbe_vf", NULL, 0, 0 },
+    { "net_vmxnet3", NULL, 0, 0 },
 
-    { "mlx5_pci", "driver looks buffers up in memory regions of its own", 0 },
-    { "net_bnxt", "driver frees its buffers while the NIC may write", 0 },
-    { "net_mana", "driver looks buffers up by their memory pool", 0 },
-    { "net_mlx4", "driver looks buffers up in memory regions of its own", 0 },
-    { "net_virtio", "driver keeps its buffers when it is stopped", 0 },
+    { "mlx5_pci", "driver looks buffers up in memory regions of its own", 0,
+      0 },
+    { "net_bnxt", "driver frees its buffers while the NIC may write", 0, 0 },
+    { "net_mana", "driver looks buffers up by their memory pool", 0, 0 },
+    { "net_mlx4", "driver looks buffers up in memory regions of its own", 0,
+      0 },
+    { "net_virtio", "driver keeps its buffers when it is stopped", 0, 0 },
 };
 
 /* Drivers of virtual devices that may be given the buffers of others.  Most
@@ -445,6 +449,9 @@ iovtee_nic_longest_frame(const struct iovtee_nic *nic)
 
     if (rte_eth_dev_get_mtu(nic->port_id, &mtu)) {
         mtu = RTE_ETHER_MTU;
+    }
+    if (driver) {
+        mtu = MAX(mtu, driver->least_mtu);
     }
     offloads = (rte_eth_dev_conf_get(nic->port_id, &conf) ? 0
                 : conf.rxmode.offloads);

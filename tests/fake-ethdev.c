@@ -71,6 +71,10 @@ static unsigned int n_registered, n_mapped;
 static void (*stop_cb)(void *aux);
 static void *stop_aux;
 
+int __real_rte_eth_dev_configure(uint16_t, uint16_t, uint16_t,
+                                 const struct rte_eth_conf *);
+int __wrap_rte_eth_dev_configure(uint16_t, uint16_t, uint16_t,
+                                 const struct rte_eth_conf *);
 int __real_rte_eth_rx_queue_setup(uint16_t, uint16_t, uint16_t, unsigned int,
                                   const struct rte_eth_rxconf *,
                                   struct rte_mempool *);
@@ -271,9 +275,13 @@ fake_eth_init(const struct fake_driver *d)
 void
 fake_eth_setup(unsigned int n_rxq, uint16_t n_desc, struct rte_mempool *mp)
 {
+    struct rte_eth_conf conf = { .rxmode.offloads = 0 };
+
     if (started) {
         CHECK(!rte_eth_dev_stop(FAKE_PORT));
     }
+    conf.rxmode.offloads = driver.offloads;
+    CHECK(!__wrap_rte_eth_dev_configure(FAKE_PORT, n_rxq, 1, &conf));
     n_queues = n_rxq;
     for (unsigned int i = 0; i < n_rxq; i++) {
         CHECK(!__wrap_rte_eth_rx_queue_setup(FAKE_PORT, i, n_desc, 0, NULL,
@@ -407,6 +415,16 @@ fake_eth_netdev(void)
 }
 
 /* What DPDK has under the same names. */
+
+int
+__real_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq OVS_UNUSED,
+                             uint16_t n_txq OVS_UNUSED,
+                             const struct rte_eth_conf *conf)
+{
+    CHECK(port_id == FAKE_PORT && !started);
+    driver.offloads = conf->rxmode.offloads;
+    return 0;
+}
 
 int
 __real_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t id, uint16_t n_desc,

@@ -65,7 +65,8 @@ struct fake_driver {
     const char *args;           /* That the device was made with, or NULL. */
     bool own_pools;             /* Only supports its own kind of pools, ... */
     bool refuses_feed;          /* ...or refuses others' without a word. */
-    uint64_t offloads;          /* Of receive queues, as configured. */
+    uint64_t offloads;          /* Of receive queues, as netdev-dpdk asks
+                                 * for. */
     uint16_t mtu;               /* 0 for 1500. */
 };
 

@@ -152,7 +152,7 @@ test_max_frame(void)
     } cases[] = {
         { "net_tap", NULL, 1500, 0, 1522 },
         { "net_tap", NULL, 9000, 0, 9022 },
-        { "net_tap", NULL, 1500, RTE_ETH_RX_OFFLOAD_KEEP_CRC, 1526 },
+        { "net_tap", NULL, 1500, RTE_ETH_RX_OFFLOAD_KEEP_CRC, 1522 },
         { "net_af_packet", NULL, 1500, 0, 1982 },
         { "net_af_packet", "iface=x", 1500, 0, 1982 },
         { "net_af_packet", "iface=x,framesz=1584", 1500, 0, 1522 },

@@ -26,6 +26,7 @@ vswitchd_ovs_vswitchd_LDFLAGS = \
 	-Wl,--wrap=netdev_dpdk_register \
 	-Wl,--wrap=netdev_open \
 	-Wl,--wrap=print_dpdk_version \
+	-Wl,--wrap=rte_eth_dev_configure \
 	-Wl,--wrap=rte_eth_rx_queue_setup
 
 # The objects of libiovtee.a one by one: some are only reached through a

@@ -32,8 +32,6 @@ import re
 import sys
 from collections import Counter, namedtuple
 
-CRC_LEN = 4
-
 # A part of a file, from 'offset' on, that is mapped from 'start' to 'end'.
 Mapping = namedtuple('Mapping', 'start end offset file')
 
@@ -55,8 +53,7 @@ def mappings(pid):
 def writes(trace, skip):
     """Yields address and length of each frame that file 'trace' has.
 
-    QEMU writes a frame in pieces, of which the last one is the CRC: Open
-    vSwitch has NICs keep it."""
+    QEMU writes a frame in pieces."""
     address = length = None
     with open(trace, errors='replace') as lines:
         for i, line in enumerate(lines):
@@ -66,11 +63,11 @@ def writes(trace, skip):
                 continue
             if int(match[2]) == 0:
                 if address is not None:
-                    yield address, length - CRC_LEN
+                    yield address, length
                 address, length = int(match[1], 16), 0
             length += int(match[3])
     if address is not None:
-        yield address, length - CRC_LEN
+        yield address, length
 
 
 def in_guest(address, switch, guest):

@@ -64,6 +64,8 @@ PCI_TESTSUITE = tests/system-pci-testsuite
 PCI_TESTSUITE_AT = \
 	tests/system-guest-macros.at \
 	tests/system-iovtee-macros.at \
+	tests/system-kernel-macros.at \
+	tests/system-pci-kernel.at \
 	tests/system-pci-macros.at \
 	tests/system-pci-testsuite.at \
 	tests/system-pci.at \

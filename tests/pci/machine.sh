@@ -30,7 +30,9 @@
 #
 # NIC is a device of QEMU: igb or e1000e, or another one, for which "dma" stays
 # empty.  It is at $PCI_NIC, bound to vfio-pci.  Its cable ends at $PCI_CABLE, a
-# virtio NIC.
+# virtio NIC.  There is KVM for machines in the machine, by the virtualization
+# of AMD's processors, which QEMU emulates; $IOVTEE_GUEST_CACHE has what a
+# Linux guest of the system tests boots from.
 #
 # "--check" only finds out whether there can be a machine, and does all
 # downloads.  If there cannot be one, one line says why, and the exit status is
@@ -47,7 +49,7 @@ cache=${XDG_CACHE_HOME-$HOME/.cache}/openvswitch-iovtee
 cache=${IOVTEE_GUEST_CACHE-$cache}
 image=$cache/pci
 modules="virtio_pci virtio_net qemu_fw_cfg 9p 9pnet_virtio overlay tun veth
-    vfio_iommu_type1 vfio-pci"
+    vfio_iommu_type1 vfio-pci kvm-amd"
 
 # prerequisites: sets $qemu, or says what is missing and exits.
 prerequisites () {
@@ -58,6 +60,7 @@ prerequisites () {
     qemu=$("$here/qemu.sh" "$cache/qemu") || { echo "$qemu"; exit 77; }
     "$here/../kernel-guest/image.sh" "$image" linux-image-amd64 \
         "$here/init" $modules || exit
+    "$here/../kernel-guest/image.sh" "$cache" || exit
 }
 
 # Prints the script that the machine runs: COMMAND is $1.
@@ -65,6 +68,7 @@ script () {
     cat <<END
 export PATH='$PATH' LC_ALL=C HOME=/root
 export RESULTS=/run/iovtee-results
+export IOVTEE_GUEST_CACHE='$cache'
 export PCI_NIC=0000:00:03.0 PCI_CABLE=0000:00:04.0
 echo vfio-pci > /sys/bus/pci/devices/\$PCI_NIC/driver_override &&
 echo \$PCI_NIC > /sys/bus/pci/drivers/vfio-pci/bind &&
@@ -83,7 +87,7 @@ run_machine () {
     esac
     timeout -k 10 ${IOVTEE_MACHINE_TIME-900} $qemu \
         -nodefaults -no-user-config -display none -no-reboot \
-        -machine q35,hpet=off -cpu max -smp 2 -m 2048 \
+        -machine q35,hpet=off -cpu max,+svm -smp 2 -m 2048 \
         -kernel "$image/vmlinuz" -initrd "$image/initramfs" -append \
         "console=ttyS0 mitigations=off intel_iommu=on iovtee.hugepages=400" \
         -fw_cfg name=opt/iovtee/command,file="$results/command" \

@@ -157,8 +157,10 @@ map(struct rte_device *dev, struct iovtee_guestmem *mem)
         void *va;
 
         region_pages(mem, i, &va, &size);
+        rte_errno = errno = 0;
         if (rte_dev_dma_map(dev, va, (uintptr_t) va, size) < 0) {
-            int error = rte_errno ? rte_errno : EIO;
+            /* What the kernel said is only in errno. */
+            int error = rte_errno ? rte_errno : errno ? errno : EIO;
 
             unmap(mem, i);
             unregister_mem(mem, iovtee_guestmem_n_regions(mem));

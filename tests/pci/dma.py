@@ -17,7 +17,7 @@
 
     dma.py [--hex] TRACE SKIP SWITCH-PID GUEST-PID
 
-TRACE is what QEMU traces of the NIC, of which the first SKIP lines are of no
+TRACE is what QEMU traces of the NIC, of which the first SKIP bytes are of no
 interest.  Addresses are those of the switch's memory, as the IOMMU translates
 one to one.  What the switch and the guest have mapped of the same files is
 guest memory.
@@ -55,11 +55,12 @@ def writes(trace, skip):
 
     QEMU writes a frame in pieces."""
     address = length = None
-    with open(trace, errors='replace') as lines:
-        for i, line in enumerate(lines):
-            match = re.search('desc_buff_write.*addr: 0x([0-9a-f]+), '
-                              'offset: ([0-9]+),.*length: ([0-9]+)', line)
-            if i < skip or not match:
+    with open(trace, 'rb', buffering=1 << 20) as lines:
+        lines.seek(skip)
+        for line in lines:
+            match = re.search(b'desc_buff_write.*addr: 0x([0-9a-f]+), '
+                              b'offset: ([0-9]+),.*length: ([0-9]+)', line)
+            if not match:
                 continue
             if int(match[2]) == 0:
                 if address is not None:

@@ -119,6 +119,7 @@ show_failures () {
     dir=$(dirname "$log")/tests
     case $log in
         *-check-ovs.log) dir=$build/ovs/build/tests ;;
+        *-check-pci-quick.log) dir=$build/tests/pci-results/igb ;;
         *-check-tsan.log) dir=$build/tsan/tests ;;
     esac
     for group in "$dir"/*testsuite.dir/*/*testsuite.log; do
@@ -199,6 +200,24 @@ counted () {
     tally "$1" "$3" "$5" "$since"
 }
 
+# Runs the short form of the tests with a PCI NIC, where there can be a machine
+# that has one.
+pci () {
+    local text="Tests with a PCI NIC behind an IOMMU, emulated, short form"
+    local log=$build/quickstart-pci-machine.log status=0
+
+    run_logged "$log" true timeout --foreground -k 30 900 \
+        "$top/tests/pci/machine.sh" --check || status=$?
+    if test $status = 77; then
+        say "$text"
+        say "  skipped: $(tail -n 1 "$log")"
+        skipped=$((skipped + 1))
+    else
+        suite "$text" "$build" check-pci-quick \
+            env IOVTEE_MACHINE_TIME="${IOVTEE_MACHINE_TIME-600}"
+    fi
+}
+
 # Runs the short form of the benchmarks.  A busy machine gives no valid
 # figures, which is no failure.
 bench () {
@@ -239,6 +258,7 @@ check () {
         "${as_owner[@]}"
     suite "System tests" "$build" check-system
     suite "System tests, $checked" "$build_sanitizers" check-system
+    pci
     suite_jobs=$((2 * jobs))
     suite "Open vSwitch's tests of what the patches touch" "$build" \
         check-ovs "${as_owner[@]}"

@@ -24,12 +24,13 @@
 # that runs as root in the folder that this is called in.  What it prints is
 # printed, its exit status is the exit status.  RESULTS gets, too:
 #
-#     console     what the kernel said
+#     console     what the kernel said, console.N in an Nth try that hung
 #     qemu        what QEMU said
 #     dma         where the NIC wrote frames to, as QEMU traces it
 #
-# NIC is a device of QEMU: igb or e1000e, or another one, for which "dma" stays
-# empty.  It is at $PCI_NIC, bound to vfio-pci.  Its cable ends at $PCI_CABLE, a
+# NIC, which is $PCI_MODEL to COMMAND, is a device of QEMU: igb or e1000e, or
+# another one, for which "dma" stays empty and $PCI_TRACE is empty, too.  It is
+# at $PCI_NIC, bound to vfio-pci.  Its cable ends at $PCI_CABLE, a
 # virtio NIC.  There is KVM for machines in the machine, by the virtualization
 # of AMD's processors, which QEMU emulates; $IOVTEE_GUEST_CACHE has what a
 # Linux guest of the system tests boots from.
@@ -48,6 +49,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME-$HOME/.cache}/openvswitch-iovtee
 cache=${IOVTEE_GUEST_CACHE-$cache}
 image=$cache/pci
+memory=2048                     # Of the machine, in MiB.
 modules="virtio_pci virtio_net qemu_fw_cfg 9p 9pnet_virtio overlay tun veth
     vfio_iommu_type1 vfio-pci kvm-amd"
 
@@ -57,41 +59,44 @@ prerequisites () {
         echo "emulated NICs need root"
         exit 77
     fi
+    available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+    if test "${available:-0}" -lt $(((memory + 512) * 1024)); then
+        echo "emulated NICs need $((memory + 512)) MiB of free memory"
+        exit 77
+    fi
     qemu=$("$here/qemu.sh" "$cache/qemu") || { echo "$qemu"; exit 77; }
     "$here/../kernel-guest/image.sh" "$image" linux-image-amd64 \
         "$here/init" $modules || exit
     "$here/../kernel-guest/image.sh" "$cache" || exit
 }
 
-# Prints the script that the machine runs: COMMAND is $1.
+# Prints the script that the machine runs, with NIC $1: COMMAND is $2.
 script () {
     cat <<END
 export PATH='$PATH' LC_ALL=C HOME=/root
 export RESULTS=/run/iovtee-results
 export IOVTEE_GUEST_CACHE='$cache'
 export PCI_NIC=0000:00:03.0 PCI_CABLE=0000:00:04.0
+export PCI_MODEL=$1 PCI_TRACE=$trace
 echo vfio-pci > /sys/bus/pci/devices/\$PCI_NIC/driver_override &&
 echo \$PCI_NIC > /sys/bus/pci/drivers/vfio-pci/bind &&
 cd '$PWD' || exit 1
-$1
+$2
 END
 }
 
 # Runs QEMU, with NIC $1, until it ends.
 run_machine () {
     share=security_model=none,multidevs=remap
-    case $1 in
-        igb) trace=igb_rx_desc_buff_write ;;
-        e1000e) trace=e1000e_rx_desc_buff_write ;;
-        *) trace= ;;
-    esac
     timeout -k 10 ${IOVTEE_MACHINE_TIME-900} $qemu \
         -nodefaults -no-user-config -display none -no-reboot \
-        -machine q35,hpet=off -cpu max,+svm -smp 2 -m 2048 \
+        -machine q35,hpet=off -cpu max,+svm -smp 2 -m $memory \
         -kernel "$image/vmlinuz" -initrd "$image/initramfs" -append \
         "console=ttyS0 mitigations=off intel_iommu=on iovtee.hugepages=400" \
         -fw_cfg name=opt/iovtee/command,file="$results/command" \
-        -serial file:"$results/console" -serial stdio \
+        -serial file:"$results/console" \
+        -chardev file,id=output,path=/dev/fd/3,append=on \
+        -serial chardev:output \
         -virtfs local,path=/,mount_tag=host,readonly=on,$share \
         -virtfs local,path="$results",mount_tag=results,$share \
         -D "$results/dma" ${trace:+-trace $trace} \
@@ -99,20 +104,20 @@ run_machine () {
         -netdev hubport,id=nic,hubid=1 -netdev hubport,id=cable,hubid=1 \
         -device $1,netdev=nic,addr=0x3,mac=02:00:00:00:01:00 \
         -device virtio-net-pci,netdev=cable,addr=0x4,mac=02:00:00:00:00:01 \
-        </dev/null 2>"$results/qemu" &
+        </dev/null 3>&1 >"$results/qemu" 2>&1 &
     pid=$!
     watch_boot
     wait $pid
 }
 
-# Ends QEMU if the command does not run after two minutes.  A boot takes ten
+# Ends QEMU if the command does not run after a minute.  A boot takes ten
 # seconds, but without KVM it happens once in a while that Linux waits for a
 # timer for ever.
 watch_boot () {
     tries=0
     while kill -0 $pid 2>/dev/null && test ! -e "$results/status"; do
         tries=$((tries + 1))
-        if test $tries = 120; then
+        if test $tries = 60; then
             echo "machine.sh: the machine does not start" >&2
             kill $pid
         fi
@@ -128,7 +133,12 @@ esac
 prerequisites
 mkdir -p "$2" && results=$(cd "$2" && pwd) || exit 1
 rm -f "$results/status"
-script "$3" > "$results/command"
+case $1 in
+    igb) trace=igb_rx_desc_buff_write ;;
+    e1000e) trace=e1000e_rx_desc_buff_write ;;
+    *) trace= ;;
+esac
+script "$1" "$3" > "$results/command"
 pid=
 trap 'test -z "$pid" || kill $pid 2>/dev/null' 0
 trap 'exit 1' 1 2 13 15
@@ -136,6 +146,7 @@ for try in 1 2 3; do
     run_machine "$1"
     status=$?
     test ! -e "$results/status" || break
+    mv "$results/console" "$results/console.$try"
 done
 pid=
 if test $status != 0 || test ! -s "$results/status"; then

@@ -142,7 +142,7 @@ script "$1" "$3" > "$results/command"
 pid=
 trap 'test -z "$pid" || kill $pid 2>/dev/null' 0
 trap 'exit 1' 1 2 13 15
-for try in 1 2 3; do
+for try in 1 2 3 4 5; do
     run_machine "$1"
     status=$?
     test ! -e "$results/status" || break

@@ -331,11 +331,6 @@ iovtee_tee_nic_remove(struct iovtee_nic *nic)
         if (tee->nic == nic) {
             uncouple(tee);
             tee->nic = NULL;
-            if (!is_content(tee)) {
-                /* Should there be such a NIC again then nobody asked for
-                 * it. */
-                peer_destroy(&tee->peer);
-            }
         }
     }
     settle(NULL);
@@ -511,8 +506,8 @@ find_conflict(const struct iovtee_tee *tee)
 }
 
 /* Puts into effect what the user wants, as far as that is possible now.
- * 'first', if nonnull, is who just changed his mind: he does not lose what he
- * has to those who wait.  Of those, who was there first is served first. */
+ * 'first', if nonnull, is who just changed his mind: he is served before those
+ * who wait.  Of those, who was there first is served first. */
 static void
 settle(struct iovtee_tee *first)
 {
@@ -532,9 +527,9 @@ settle(struct iovtee_tee *first)
     } while (again);
 }
 
-/* Gives 'tee' the peer that it wants, if it may have it.  A peer in effect
- * gives way only to one that exists.  Returns true if that changed
- * anything. */
+/* Gives 'tee' the peer that it wants, if it may have it.  A peer that exists
+ * gives way only to another one that does.  Returns true if 'tee' has what it
+ * wants now. */
 static bool
 settle_one(struct iovtee_tee *tee)
 {
@@ -543,8 +538,14 @@ settle_one(struct iovtee_tee *tee)
     char *conflict;
     size_t rxq;
 
-    if (is_content(tee)
-        || (tee->wanted.nic && tee->peer.nic && !find_nic(tee->wanted.nic))) {
+    if (is_content(tee)) {
+        return false;
+    }
+    if (!find_nic(tee->peer.nic)) {
+        /* Should there be such a NIC again then nobody asked for it. */
+        peer_destroy(&tee->peer);
+    }
+    if (tee->wanted.nic && tee->peer.nic && !find_nic(tee->wanted.nic)) {
         return false;
     }
     conflict = find_conflict(tee);

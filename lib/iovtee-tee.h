@@ -31,7 +31,7 @@
  *
  * What the user wants and what is in effect are kept apart.  A peer that does
  * not exist, or that serves another guest, is waited for; meanwhile a peer
- * that was in effect stays so, unless somebody else wants it.
+ * that was in effect stays so, unless it goes or somebody else wants it.
  *
  * Threads
  * =======

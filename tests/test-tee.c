@@ -40,14 +40,19 @@ struct iovtee_nic {
     struct iovtee_vq *attached[N_RXQS];
 };
 
-/* A guest port with one receive queue, and what was asked for it. */
+/* Receive queues of a NIC. */
+struct claim {
+    int nic;                    /* Of 'nics', or -1 for none. */
+    unsigned int rxqs;          /* Bitmap. */
+};
+
+/* A guest port with one receive queue. */
 struct guest {
     char name[16];
     struct iovtee_tee *tee;
     struct iovtee_vq *vq;
     bool running, enabled;
-    int nic;                    /* Of 'nics', or -1. */
-    unsigned int rxqs;          /* Bitmap. */
+    struct claim wanted, had;   /* What was asked for, what it has. */
 };
 
 static struct iovtee_nic nics[N_NICS];
@@ -116,8 +121,7 @@ want(int i, int nic, unsigned int rxqs)
     struct ds list = DS_EMPTY_INITIALIZER;
     char *error = NULL;
 
-    guest->nic = nic;
-    guest->rxqs = rxqs;
+    guest->wanted = (struct claim) { nic, rxqs };
     for (unsigned int q = 0; q < N_RXQS; q++) {
         if (rxqs & 1u << q) {
             ds_put_format(&list, "%s%u", list.length ? "," : "", q);
@@ -152,8 +156,7 @@ guest_add(int i)
     guest->tee = iovtee_tee_create(guest->name);
     guest->vq = xzalloc_cacheline(sizeof *guest->vq);
     guest->enabled = true;
-    guest->nic = -1;
-    guest->rxqs = 0;
+    guest->wanted = guest->had = (struct claim) { -1, 0 };
     set_running(i, true);
     iovtee_tee_begin(guest->tee);
 }
@@ -291,6 +294,13 @@ test_keep(void)
     print();
     nic_add(1);
     print();
+
+    printf("Nobody asks any more for what has gone and comes back.\n");
+    nic_remove(2);
+    nic_remove(0);
+    want(0, 0, ALL);
+    nic_add(2);
+    print();
     teardown();
 }
 
@@ -325,51 +335,84 @@ is_content(int i)
 }
 
 static bool
-collide(int i, int j)
+exists(const struct claim *claim)
 {
-    return guests[i].nic >= 0 && guests[i].nic == guests[j].nic
-           && guests[i].rxqs & guests[j].rxqs;
+    return claim->nic >= 0 && nics[claim->nic].exists;
 }
 
-/* Checks that guest 'i', and nobody else, has what it is to have. */
+static bool
+collide(const struct claim *a, const struct claim *b)
+{
+    return a->nic >= 0 && a->nic == b->nic && a->rxqs & b->rxqs;
+}
+
+/* Does anybody but guest 'i' who is content have what collides with
+ * 'claim'? */
+static bool
+is_taken(const struct claim *claim, int i)
+{
+    for (int j = 0; j < N_GUESTS; j++) {
+        if (j != i && guests[j].tee && is_content(j)
+            && collide(claim, &guests[j].wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Checks that guest 'i' has what was asked for it or that there is a reason,
+ * and that it keeps what it had unless there is a reason.  Updates what it
+ * has. */
 static void
-check_content(int i)
+check_claim(int i)
+{
+    struct guest *guest = &guests[i];
+    char *peer = iovtee_tee_peer(guest->tee);
+
+    if (is_content(i)) {
+        CHECK(!is_taken(&guest->wanted, i));
+        guest->had = guest->wanted;
+    } else if (peer) {
+        CHECK(exists(&guest->had) && !is_taken(&guest->had, i));
+        CHECK(is_taken(&guest->wanted, i) || !exists(&guest->wanted));
+    } else {
+        CHECK(is_taken(&guest->wanted, i));
+        CHECK(!exists(&guest->had) || is_taken(&guest->had, i));
+        guest->had = (struct claim) { -1, 0 };
+    }
+    CHECK(nullable_string_is_equal(peer, guest->had.nic < 0 ? NULL
+                                   : nics[guest->had.nic].name));
+    free(peer);
+}
+
+/* Checks that the receive queues that guest 'i' has, and no others, are
+ * attached to it. */
+static void
+check_attached(int i)
 {
     const struct guest *guest = &guests[i];
 
     for (int j = 0; j < N_NICS; j++) {
         for (int q = 0; q < N_RXQS; q++) {
             CHECK((nics[j].attached[q] == guest->vq)
-                  == (guest->running && guest->enabled && guest->nic == j
-                      && nics[j].exists && guest->rxqs >> q & 1));
+                  == (guest->running && guest->enabled && guest->had.nic == j
+                      && nics[j].exists && guest->had.rxqs >> q & 1));
         }
     }
-    for (int j = 0; j < N_GUESTS; j++) {
-        CHECK(j == i || !guests[j].tee || !collide(i, j) || !is_content(j));
-    }
 }
 
-/* Checks that there is a reason why guest 'i' has not what was asked for. */
-static void
-check_discontent(int i)
-{
-    char *peer = iovtee_tee_peer(guests[i].tee);
-    bool reason = peer && !nics[guests[i].nic].exists;
-
-    for (int j = 0; j < N_GUESTS; j++) {
-        reason |= j != i && guests[j].tee && collide(i, j) && is_content(j);
-    }
-    CHECK(reason);
-    free(peer);
-}
-
-/* Changes something.  Returns the guest that it was done to, or -1. */
+/* Changes something.  Returns the guest that it was done to, or -1, and stores
+ * whether somebody else had what the guest wants now, and wanted it. */
 static int
-change(void)
+change(bool *was_taken)
 {
+    struct claim claim = {
+        random_range(N_NICS), 1 + random_range(ALL),
+    };
     int i = random_range(N_GUESTS);
-    int n = random_range(N_NICS);
+    int n = claim.nic;
 
+    *was_taken = is_taken(&claim, i);
     if (!guests[i].tee) {
         guest_add(i);
         return i;
@@ -377,14 +420,14 @@ change(void)
     switch (random_range(16)) {
     case 0:
         guest_remove(i);
-        return i;
+        return -1;
     case 1:
         set_running(i, !guests[i].running);
-        return i;
+        return -1;
     case 2:
         guests[i].enabled = !guests[i].enabled;
         iovtee_tee_set_enabled(guests[i].tee, guests[i].enabled);
-        return i;
+        return -1;
     case 3: case 4:
         if (nics[n].exists) {
             nic_remove(n);
@@ -396,13 +439,13 @@ change(void)
         want(i, -1, 0);
         return i;
     default:
-        want(i, n, 1 + random_range(ALL));
+        want(i, n, claim.rxqs);
         return i;
     }
 }
 
 /* Whatever is changed: what is asked for is had, or there is a reason, and
- * nobody else loses what he has. */
+ * nobody else who has what he asked for loses it. */
 static void
 test_random(void)
 {
@@ -410,20 +453,23 @@ test_random(void)
     setup();
     for (int n = 0; n < 100000; n++) {
         bool was_content[N_GUESTS];
+        struct guest *guest;
+        bool was_taken;
         int who;
 
         for (int i = 0; i < N_GUESTS; i++) {
             was_content[i] = guests[i].tee && is_content(i);
         }
-        who = change();
+        who = change(&was_taken);
+        guest = who < 0 ? NULL : &guests[who];
+        if (guest && guest->tee && !was_taken && exists(&guest->wanted)) {
+            CHECK(is_content(who));
+        }
         for (int i = 0; i < N_GUESTS; i++) {
             if (guests[i].tee) {
                 CHECK(i == who || !was_content[i] || is_content(i));
-                if (is_content(i)) {
-                    check_content(i);
-                } else {
-                    check_discontent(i);
-                }
+                check_claim(i);
+                check_attached(i);
             }
         }
     }

@@ -214,7 +214,7 @@ pci () {
         skipped=$((skipped + 1))
     else
         suite "$text" "$build" check-pci-quick \
-            env IOVTEE_MACHINE_TIME="${IOVTEE_MACHINE_TIME-600}"
+            env IOVTEE_MACHINE_TIME="${IOVTEE_MACHINE_TIME-1200}"
     fi
 }
 

@@ -171,17 +171,23 @@ test_max_frame(void)
         { "net_i40e", NULL, 1500, 0, 1526 },
         { "net_i40e", NULL, 1400, 0, 1426 },
         { "net_iavf", NULL, 1498, RTE_ETH_RX_OFFLOAD_SCATTER, 1524 },
-        { "net_ice", NULL, 1500, RTE_ETH_RX_OFFLOAD_KEEP_CRC, 1530 },
+        { "net_ice", NULL, 1500, RTE_ETH_RX_OFFLOAD_KEEP_CRC, 1526 },
         { "net_ixgbe", NULL, 1500, 0, 1522 },
         { "net_ixgbe", NULL, 1400, 0, 1522 },
         { "net_ixgbe_vf", NULL, 1500, 0, 2048 },
         { "net_ixgbe_vf", NULL, 2040, 0, 2062 },
         { "net_vmxnet3", NULL, 1500, 0, 1522 },
+
+        /* Copy only. */
+        { "net_bnxt", NULL, 1500, RTE_ETH_RX_OFFLOAD_KEEP_CRC, 1526 },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        bool virtual = (!strcmp(cases[i].name, "net_tap")
+                        || !strcmp(cases[i].name, "net_af_packet"));
         const struct fake_driver d = {
             .name = cases[i].name, .args = cases[i].args,
+            .bus = virtual ? "vdev" : "pci",
             .mtu = cases[i].mtu, .offloads = cases[i].offloads,
         };
         struct iovtee_nic *nic = iovtee_nic_create("phy0");

@@ -34,9 +34,17 @@ command_for () {
 export IOVTEE_TIMEOUT=\${IOVTEE_TIMEOUT-180}
 set /bin/sh tests/system-pci-testsuite -C tests --color=never \
     AUTOTEST_PATH=tests:vswitchd
-"\$@" $* || { test "$RECHECK" = yes && "\$@" --recheck; }
+keep () {
+    cp -R tests/system-pci-testsuite.* \$RESULTS
+}
+"\$@" $*
 status=\$?
-cp -R tests/system-pci-testsuite.* \$RESULTS
+keep
+if test \$status != 0 && test "$RECHECK" = yes; then
+    "\$@" --recheck
+    status=\$?
+    keep
+fi
 exit \$status
 END
 }

@@ -106,6 +106,7 @@ run_machine () {
         -device virtio-net-pci,netdev=cable,addr=0x4,mac=02:00:00:00:00:01 \
         </dev/null 3>&1 >"$results/qemu" 2>&1 &
     pid=$!
+    hung=
     watch_boot
     wait $pid
 }
@@ -119,6 +120,7 @@ watch_boot () {
         tries=$((tries + 1))
         if test $tries = 60; then
             echo "machine.sh: the machine does not start" >&2
+            hung=yes
             kill $pid
         fi
         sleep 1
@@ -145,7 +147,7 @@ trap 'exit 1' 1 2 13 15
 for try in 1 2 3 4 5; do
     run_machine "$1"
     status=$?
-    test ! -e "$results/status" || break
+    test -n "$hung" || break
     mv "$results/console" "$results/console.$try"
 done
 pid=

@@ -51,10 +51,6 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
  * nothing we assume so. */
 #define NIC_STARVED_POLLS 64
 
-int __real_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq,
-                                 uint16_t n_txq, const struct rte_eth_conf *);
-int __wrap_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq,
-                                 uint16_t n_txq, const struct rte_eth_conf *);
 int __real_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t rxq,
                                   uint16_t n_desc, unsigned int socket_id,
                                   const struct rte_eth_rxconf *,
@@ -205,26 +201,6 @@ iovtee_nic_recv(struct iovtee_nic *nic, struct netdev_rxq *lower,
     }
     ovs_spin_unlock(&rxq->gate);
     return error;
-}
-
-/* netdev-dpdk calls this when it calls rte_eth_dev_configure(). */
-int
-__wrap_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq, uint16_t n_txq,
-                             const struct rte_eth_conf *conf)
-{
-    struct iovtee_nic *nic = iovtee_nic_by_port_id(port_id);
-    struct rte_eth_conf stripping;
-
-    if (nic && !nic->copy_only) {
-        /* Where the NIC can leave the CRC at the end of a frame netdev-dpdk
-         * asks for it, though nobody ever looks at it.  In a guest's buffer it
-         * takes room, which those of Linux do not have, and in the guest's
-         * memory it has no business. */
-        stripping = *conf;
-        stripping.rxmode.offloads &= ~RTE_ETH_RX_OFFLOAD_KEEP_CRC;
-        conf = &stripping;
-    }
-    return __real_rte_eth_dev_configure(port_id, n_rxq, n_txq, conf);
 }
 
 /* netdev-dpdk calls this when it calls rte_eth_rx_queue_setup(). */

@@ -96,6 +96,11 @@ static const char *const virtual_drivers[] = {
     "net_nicmodel",             /* Of our own tests. */
 };
 
+int __real_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq,
+                                 uint16_t n_txq, const struct rte_eth_conf *);
+int __wrap_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq,
+                                 uint16_t n_txq, const struct rte_eth_conf *);
+
 static void nic_learn_device(struct iovtee_nic *);
 static const struct pci_driver *find_pci_driver(const char *name);
 static const char *driver_verdict(const struct iovtee_nic *,
@@ -165,6 +170,26 @@ iovtee_nic_begin_reconfigure(struct iovtee_nic *nic, uint16_t port_id)
     if (port_id < RTE_MAX_ETHPORTS) {
         nic_learn_device(nic);
     }
+}
+
+/* netdev-dpdk calls this when it calls rte_eth_dev_configure(). */
+int
+__wrap_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq, uint16_t n_txq,
+                             const struct rte_eth_conf *conf)
+{
+    struct iovtee_nic *nic = iovtee_nic_by_port_id(port_id);
+    struct rte_eth_conf stripping;
+
+    if (nic && !nic->copy_only) {
+        /* Where the NIC can leave the CRC at the end of a frame netdev-dpdk
+         * asks for it, though nobody ever looks at it.  In a guest's buffer it
+         * takes room, which those of Linux do not have, and in the guest's
+         * memory it has no business. */
+        stripping = *conf;
+        stripping.rxmode.offloads &= ~RTE_ETH_RX_OFFLOAD_KEEP_CRC;
+        conf = &stripping;
+    }
+    return __real_rte_eth_dev_configure(port_id, n_rxq, n_txq, conf);
 }
 
 /* Ends what iovtee_nic_begin_reconfigure() began.  The lower netdev has now

@@ -79,7 +79,8 @@ static void peer_destroy(struct peer *);
 static bool peer_equals(const struct peer *, const struct peer *);
 static bool peer_claims(const struct peer *, size_t rxq);
 static bool is_content(const struct iovtee_tee *);
-static char *find_conflict(const struct iovtee_tee *) OVS_REQUIRES(mutex);
+static const struct iovtee_tee *find_rival(const struct iovtee_tee *,
+                                           size_t *rxq) OVS_REQUIRES(mutex);
 static void settle(struct iovtee_tee *first) OVS_REQUIRES(mutex);
 static bool settle_one(struct iovtee_tee *) OVS_REQUIRES(mutex);
 static void couple(struct iovtee_tee *) OVS_REQUIRES(mutex);
@@ -174,11 +175,14 @@ iovtee_tee_check(struct iovtee_tee *tee)
 
     ovs_mutex_lock(&mutex);
     if (!is_content(tee)) {
-        char *conflict = find_conflict(tee);
+        const struct iovtee_tee *rival;
+        size_t rxq;
 
-        if (conflict) {
-            ds_put_cstr(&s, conflict);
-            free(conflict);
+        rival = find_rival(tee, &rxq);
+        if (rival) {
+            ds_put_format(&s, "receive queue %"PRIuSIZE" of peer '%s' is "
+                          "claimed by port '%s' already", rxq,
+                          tee->wanted.nic, rival->name);
         } else {
             ds_put_format(&s, "peer '%s' does not exist (yet)",
                           tee->wanted.nic);
@@ -482,24 +486,21 @@ is_content(const struct iovtee_tee *tee)
     return peer_equals(&tee->wanted, &tee->peer);
 }
 
-/* Returns NULL if 'tee' may have the peer that it wants, otherwise a phrase
- * that says why not.  The caller frees it.
+/* Returns NULL if 'tee' may have the peer that it wants.  Otherwise returns who
+ * has it, or part of it, and stores the first such receive queue in '*rxq'.
  *
  * Who only keeps a peer because the one that he wants is not to be had does
  * not count.  So if all that the user wants can be had then it is had, in
  * whatever order it was asked for, and two guests can exchange their peers. */
-static char *
-find_conflict(const struct iovtee_tee *tee)
+static const struct iovtee_tee *
+find_rival(const struct iovtee_tee *tee, size_t *rxq)
 {
     const struct iovtee_tee *other;
-    size_t rxq;
 
     LIST_FOR_EACH (other, node, &tees) {
         if (other != tee && is_content(other)
-            && peers_collide(&tee->wanted, &other->peer, &rxq)) {
-            return xasprintf("receive queue %"PRIuSIZE" of peer '%s' is "
-                             "claimed by port '%s' already", rxq,
-                             tee->wanted.nic, other->name);
+            && peers_collide(&tee->wanted, &other->peer, rxq)) {
+            return other;
         }
     }
     return NULL;
@@ -535,7 +536,6 @@ settle_one(struct iovtee_tee *tee)
 {
     struct iovtee_tee *other;
     struct peer peer;
-    char *conflict;
     size_t rxq;
 
     if (is_content(tee)) {
@@ -545,12 +545,8 @@ settle_one(struct iovtee_tee *tee)
         /* Should there be such a NIC again then nobody asked for it. */
         peer_destroy(&tee->peer);
     }
-    if (tee->wanted.nic && tee->peer.nic && !find_nic(tee->wanted.nic)) {
-        return false;
-    }
-    conflict = find_conflict(tee);
-    if (conflict) {
-        free(conflict);
+    if ((tee->wanted.nic && tee->peer.nic && !find_nic(tee->wanted.nic))
+        || find_rival(tee, &rxq)) {
         return false;
     }
 

@@ -24,12 +24,12 @@ TESTSUITE_AT = \
 	tests/inflight.at \
 	tests/ledger.at \
 	tests/nic.at \
-	tests/tee.at \
 	tests/nicmodel-macros.at \
 	tests/nicmodel.at \
 	tests/session-migration.at \
 	tests/session.at \
 	tests/switch-units.at \
+	tests/tee.at \
 	tests/testsuite.at \
 	tests/vq.at \
 	tests/vring.at

@@ -275,12 +275,11 @@ fake_eth_init(const struct fake_driver *d)
 void
 fake_eth_setup(unsigned int n_rxq, uint16_t n_desc, struct rte_mempool *mp)
 {
-    struct rte_eth_conf conf = { .rxmode.offloads = 0 };
+    const struct rte_eth_conf conf = { .rxmode.offloads = driver.offloads };
 
     if (started) {
         CHECK(!rte_eth_dev_stop(FAKE_PORT));
     }
-    conf.rxmode.offloads = driver.offloads;
     CHECK(!__wrap_rte_eth_dev_configure(FAKE_PORT, n_rxq, 1, &conf));
     n_queues = n_rxq;
     for (unsigned int i = 0; i < n_rxq; i++) {

@@ -60,10 +60,16 @@ def stop(bench):
     bench.start()
     guest = bench.guest
     seconds = []
-    for i in range(6):
+    hurried = []
+    for i in range(12):
         load_nic(bench, i == 0)
-        base, took = guest.stop_ring()
-        seconds.append(took)
+        if i % 2 == 0:
+            base, took = guest.stop_ring()
+            seconds.append(took)
+        else:
+            with bench.switch.hurry():
+                base, took = guest.stop_ring()
+            hurried.append(took)
         if i < 2:
             bench.frozen("after GET_VRING_BASE")
         bench.balanced(base)
@@ -73,9 +79,10 @@ def stop(bench):
         bench.warm()
     bench.no_buffer_lost()
     times("stop", seconds)
+    times("stop, no wait for a processor", hurried)
     longest = bench.nic_longest_stop()
     print("of that the NIC: longest %.1f ms" % (longest * 1e3))
-    check(0 < longest <= max(seconds), "that cannot be")
+    check(0 < longest <= max(seconds + hurried), "that cannot be")
 
 
 def disable(bench):

@@ -14,6 +14,7 @@
 
 """The switch as its administrator sees it, and the NIC model."""
 
+import contextlib
 import json
 import os
 import re
@@ -106,6 +107,35 @@ class Switch:
             + (["add-flow", "br0", flow + ",actions=drop"] if on
                else ["--strict", "del-flows", "br0", flow]), check=True)
         self.appctl("revalidator/wait")
+
+    def _threads(self):
+        """Yields number and name of each thread of the switch."""
+        with open(os.path.join(self.run, "ovs-vswitchd.pid")) as pidfile:
+            tasks = "/proc/%u/task" % int(pidfile.read())
+        for tid in os.listdir(tasks):
+            with open(os.path.join(tasks, tid, "comm")) as comm:
+                yield int(tid), comm.read().rstrip()
+
+    @contextlib.contextmanager
+    def hurry(self):
+        """Meanwhile neither librte_vhost's threads nor this process wait for a
+        processor that others have.  (The PMD threads keep theirs: to wait for
+        a lock on the processor of who has it would take long.)"""
+        threads = list(self._threads())
+        cpus = os.sched_getaffinity(0)
+        pmds = [re.match(r"pmd-c(\d+)", name) for _, name in threads]
+        others = cpus - {int(pmd.group(1)) for pmd in pmds if pmd}
+        tids = [0] + [tid for tid, name in threads if name == "vhost-events"]
+        check(others and len(tids) > 1, "nobody can hurry")
+        for tid in tids:
+            os.sched_setaffinity(tid, others)
+            os.sched_setscheduler(tid, os.SCHED_FIFO, os.sched_param(1))
+        try:
+            yield
+        finally:
+            for tid in tids:
+                os.sched_setscheduler(tid, os.SCHED_OTHER, os.sched_param(0))
+                os.sched_setaffinity(tid, cpus)
 
     def in_nic(self, port):
         return self.number(port, r"buffers: .* nic (\d+)")

@@ -48,28 +48,15 @@ static struct {
     struct nm_guest *guests;
     uint64_t n_busy, n_idle;
 
-    /* One call at a time. */
+    /* Held in each round, and by who calls.  'n_waiting' are about to. */
     pthread_mutex_t mutex;
-    void (*fn)(void *);
-    void *arg;
-    uint32_t asked, answered;
-} engine = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+    uint32_t n_waiting;
+} engine;
 
 uint64_t
 nm_us_to_tsc(uint64_t us)
 {
     return us * rte_get_tsc_hz() / 1000000;
-}
-
-static void
-answer(void)
-{
-    uint32_t asked = nm_load(&engine.asked);
-
-    if (unlikely(asked != engine.answered)) {
-        engine.fn(engine.arg);
-        nm_store(&engine.answered, asked);
-    }
 }
 
 static unsigned int
@@ -88,6 +75,27 @@ dev_run(struct nm_dev *dev, uint64_t now)
     return n;
 }
 
+/* Runs every device and every guest once.  Returns 0 if nothing was done; then
+ * stores in '*soon' whether there will be something soon. */
+static unsigned int
+engine_round(uint64_t now, bool *soon)
+{
+    unsigned int n = 0;
+
+    pthread_mutex_lock(&engine.mutex);
+    for (unsigned int i = 0; i < engine.n_devs; i++) {
+        n += dev_run(engine.devs[i], now);
+    }
+    for (struct nm_guest *g = engine.guests; g; g = g->next) {
+        if (g->connected) {
+            n += nm_guest_run(g, now);
+        }
+    }
+    *soon = engine.awake || nm_source_any_runs();
+    pthread_mutex_unlock(&engine.mutex);
+    return n;
+}
+
 static void *
 engine_main(void *aux)
 {
@@ -95,24 +103,15 @@ engine_main(void *aux)
     uint64_t patience = nm_us_to_tsc(IDLE_US);
 
     while (!__atomic_load_n(&engine.stop, __ATOMIC_RELAXED)) {
-        unsigned int n = 0;
-        uint64_t now;
+        uint64_t now = rte_rdtsc();
+        bool soon;
 
-        answer();
-        now = rte_rdtsc();
-        for (unsigned int i = 0; i < engine.n_devs; i++) {
-            n += dev_run(engine.devs[i], now);
-        }
-        for (struct nm_guest *g = engine.guests; g; g = g->next) {
-            if (g->connected) {
-                n += nm_guest_run(g, now);
-            }
-        }
-        if (n) {
+        if (nm_load(&engine.n_waiting)) {
+            sched_yield();
+        } else if (engine_round(now, &soon)) {
             last = now;
             engine.n_busy++;
-        } else if (now - last < patience || engine.awake
-                   || nm_source_any_runs()) {
+        } else if (now - last < patience || soon) {
             engine.n_idle++;
             sched_yield();
         } else {
@@ -124,31 +123,34 @@ engine_main(void *aux)
     return aux;
 }
 
-/* Runs 'fn' with 'arg' on the engine's thread.  While there is none, its
- * things are the caller's. */
+/* Runs 'fn' with 'arg' between two rounds.
+ *
+ * The caller does so itself rather than have the engine's thread do it, which
+ * may have to wait for a processor: a register of a NIC answers at once. */
 void
 nm_engine_call(void (*fn)(void *), void *arg)
 {
-    pthread_mutex_lock(&engine.mutex);
-    if (!engine.exists || pthread_equal(pthread_self(), engine.thread)) {
+    if (engine.exists && pthread_equal(pthread_self(), engine.thread)) {
         fn(arg);
     } else {
-        uint32_t ticket = engine.asked + 1;
-
-        engine.fn = fn;
-        engine.arg = arg;
-        nm_store(&engine.asked, ticket);
-        for (int i = 0; nm_load(&engine.answered) != ticket; i++) {
-            if (i < 100) {
-                sched_yield();
-            } else {
-                struct timespec ts = { 0, 20000 };
-
-                nanosleep(&ts, NULL);
-            }
-        }
+        __atomic_fetch_add(&engine.n_waiting, 1, __ATOMIC_RELAXED);
+        pthread_mutex_lock(&engine.mutex);
+        __atomic_fetch_sub(&engine.n_waiting, 1, __ATOMIC_RELAXED);
+        fn(arg);
+        pthread_mutex_unlock(&engine.mutex);
     }
-    pthread_mutex_unlock(&engine.mutex);
+}
+
+/* Whoever waits for the engine lends it his priority. */
+static void __attribute__((constructor))
+init_mutex(void)
+{
+    pthread_mutexattr_t attr;
+
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
+    pthread_mutex_init(&engine.mutex, &attr);
+    pthread_mutexattr_destroy(&attr);
 }
 
 /* Signals are for the application's threads. */

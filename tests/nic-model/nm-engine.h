@@ -26,10 +26,10 @@
  * was nothing to do it yields its processor, which it may have to share with
  * guests that are processes.
  *
- * nm_engine_call() runs a function on this thread between two rounds, and
- * returns when it is done.  That is how everybody else changes what belongs
- * to the engine, and why none of that needs a lock.  In particular, a queue
- * that nm_engine_rxq_stop() has stopped is not written to any more. */
+ * nm_engine_call() runs a function between two rounds of this thread.  That is
+ * how everybody else changes what belongs to the engine, and why none of that
+ * needs another lock.  In particular, a queue that nm_engine_rxq_stop() has
+ * stopped is not written to any more. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -47,6 +47,8 @@ lib_libiovtee_a_SOURCES = \
 	lib/iovtee-nic-rxq.c \
 	lib/iovtee-nic.c \
 	lib/iovtee-nic.h \
+	lib/iovtee-peer.c \
+	lib/iovtee-peer.h \
 	lib/iovtee-policer.c \
 	lib/iovtee-policer.h \
 	lib/iovtee-pool.c \

@@ -50,6 +50,8 @@ struct iovtee_vq_map {
 
 static void open_inflight(struct iovtee_guest *, const char *path);
 static void close_session(struct iovtee_guest *);
+static void rings_begin(void *guest_);
+static void rings_end(void *guest_);
 static void ring_start(void *guest_, unsigned int q,
                        const struct iovtee_session_ring *);
 static void ring_stop(void *guest_, unsigned int q, bool final,
@@ -68,6 +70,8 @@ static void deliver(const struct iovtee_vq_map *, struct iovtee_vq *target,
 static void count(struct iovtee_guest *, const struct iovtee_guest_stats *);
 
 static const struct iovtee_session_ops session_ops = {
+    .rings_begin = rings_begin,
+    .rings_end = rings_end,
     .ring_start = ring_start,
     .ring_stop = ring_stop,
     .ring_callfd = ring_callfd,
@@ -336,6 +340,22 @@ iovtee_guest_get_stats(struct iovtee_guest *guest,
 }
 
 /* The session's callbacks. */
+
+static void
+rings_begin(void *guest_)
+{
+    struct iovtee_guest *guest = guest_;
+
+    iovtee_tee_hold(guest->tee);
+}
+
+static void
+rings_end(void *guest_)
+{
+    struct iovtee_guest *guest = guest_;
+
+    iovtee_tee_release(guest->tee);
+}
 
 static void
 ring_start(void *guest_, unsigned int q,

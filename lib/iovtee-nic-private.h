@@ -35,6 +35,8 @@ struct nic_rxq {
     /* Only accessed with 'gate' held, or while the queue is being set up. */
     struct iovtee_vq *vq;       /* Attached guest queue or NULL; referenced. */
     bool filling;               /* Between set-up and the first poll? */
+    bool stuck;                 /* Must the device be restarted to take the
+                                 * guest's buffers back? */
     bool refused;               /* Was a refill put off since last packets? */
     bool starved;               /* Do frames wait because of that? */
     uint32_t n_empty;           /* Polls without packets since 'refused'. */
@@ -43,7 +45,8 @@ struct nic_rxq {
     uint64_t n_dry;
     uint64_t n_refused;
     uint64_t n_stops;
-    long long int longest_stop; /* In microseconds. */
+    long long int stop_began;   /* time_usec() while one goes on, or 0... */
+    long long int longest_stop; /* ...and the longest, in microseconds. */
 
     atomic_uint32_t n_guest;    /* Guest buffers that the NIC holds. */
 
@@ -84,7 +87,7 @@ struct iovtee_nic {
     atomic_bool restarting;     /* Are all of 'txqs' locked for long? */
     ATOMIC(uint64_t) n_restart_drops; /* Packets not sent because of that. */
 
-    struct nic_rxq *rxqs[RTE_MAX_QUEUES_PER_PORT];
+    struct nic_rxq *rxqs[IOVTEE_NIC_MAX_RXQS];
     struct nic_txq *txqs;
 };
 
@@ -92,6 +95,6 @@ struct iovtee_nic *iovtee_nic_by_port_id(uint16_t port_id);
 uint32_t iovtee_nic_longest_frame(const struct iovtee_nic *);
 int iovtee_nic_start(struct iovtee_nic *);
 void iovtee_nic_rxq_destroy(struct nic_rxq *);
-void iovtee_nic_rxq_detach(struct nic_rxq *);
+void iovtee_nic_detach__(struct iovtee_nic *, const unsigned long *rxqs);
 
 #endif /* iovtee-nic-private.h */

@@ -26,6 +26,7 @@
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
 
+#include "bitmap.h"
 #include "dp-packet.h"
 #include "iovtee-dma.h"
 #include "iovtee-pool.h"
@@ -69,7 +70,8 @@ static uint32_t rxq_n_guest(const struct nic_rxq *);
 static uint32_t rxq_low_water(const struct nic_rxq *);
 static void rxq_check_starved(struct nic_rxq *);
 static void rxq_restarted(struct nic_rxq *);
-static void nic_restart(struct iovtee_nic *, struct nic_rxq *);
+static void rxq_let_go(struct nic_rxq *);
+static void nic_restart(struct iovtee_nic *);
 
 static const struct iovtee_pool_ops feed_ops = {
     .get = rxq_get,
@@ -101,9 +103,9 @@ iovtee_nic_get_rxq_info(struct iovtee_nic *nic, unsigned int id,
     return true;
 }
 
-/* From now on receive queue 'id' of 'nic' gets its buffers from 'vq'.  The NIC
- * goes on undisturbed: its next refill finds them.  If the queue was attached
- * to another one, detaches it first.
+/* From now on receive queue 'id' of 'nic', which is attached to no other one,
+ * gets its buffers from 'vq'.  The NIC goes on undisturbed: its next refill
+ * finds them.
  *
  * Returns 0 if successful, otherwise a positive errno value, of which the
  * reason is in the log. */
@@ -138,11 +140,6 @@ iovtee_nic_attach(struct iovtee_nic *nic, unsigned int id,
         }
     }
 
-    iovtee_nic_rxq_detach(rxq);
-    if (nic->kept) {
-        error = EOPNOTSUPP;
-        goto out;
-    }
     atomic_store_relaxed(&vq->peer_port_id, nic->port_id);
     ovs_spin_lock(&rxq->gate);
     rxq->vq = iovtee_vq_ref(vq);
@@ -153,16 +150,18 @@ out:
     return error;
 }
 
-/* Takes back every buffer that receive queue 'id' of 'nic' got from a guest
- * and gives it none any more.  On return no DMA into these buffers goes on.
- * Takes milliseconds at most if the NIC can stop a single queue. */
+/* Takes back every buffer that those receive queues of 'nic' that are set in
+ * 'rxqs', a bitmap of IOVTEE_NIC_MAX_RXQS, got from guests, and gives them none
+ * any more.  On return no DMA into these buffers goes on.
+ *
+ * Takes milliseconds at most for each queue if the NIC can stop a single one.
+ * If it cannot, the device is restarted once, however many queues there
+ * are. */
 void
-iovtee_nic_detach(struct iovtee_nic *nic, unsigned int id)
+iovtee_nic_detach(struct iovtee_nic *nic, const unsigned long *rxqs)
 {
     ovs_mutex_lock(&nic->mutex);
-    if (id < ARRAY_SIZE(nic->rxqs) && nic->rxqs[id]) {
-        iovtee_nic_rxq_detach(nic->rxqs[id]);
-    }
+    iovtee_nic_detach__(nic, rxqs);
     ovs_mutex_unlock(&nic->mutex);
 }
 
@@ -395,36 +394,46 @@ rxq_put(void *rxq_ OVS_UNUSED, void *const *objs, unsigned int n)
     }
 }
 
-/* Detaches 'rxq' from the guest that it is attached to, if any.  The caller
- * holds the NIC's mutex. */
+/* As iovtee_nic_detach(), for callers who hold the NIC's mutex.
+ *
+ * A queue that the driver can stop is open again before the next one's turn
+ * comes.  The gates of the others stay locked until the device is
+ * restarted. */
 void
-iovtee_nic_rxq_detach(struct nic_rxq *rxq)
+iovtee_nic_detach__(struct iovtee_nic *nic, const unsigned long *rxqs)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
 {
-    struct iovtee_vq *vq;
+    bool stuck = false;
+    size_t i;
 
-    ovs_spin_lock(&rxq->gate);
-    vq = rxq->vq;
-    rxq->vq = NULL;
-    if (rxq_n_guest(rxq)) {
-        long long int begin = time_usec();
+    BITMAP_FOR_EACH_1 (i, IOVTEE_NIC_MAX_RXQS, rxqs) {
+        struct nic_rxq *rxq = nic->rxqs[i];
 
-        rxq->n_stops++;
-        rxq_revoke(rxq);
-        rxq->longest_stop = MAX(rxq->longest_stop, time_usec() - begin);
+        if (rxq) {
+            ovs_spin_lock(&rxq->gate);
+            rxq_revoke(rxq);
+            stuck |= rxq->stuck;
+            if (!rxq->stuck) {
+                rxq_let_go(rxq);
+            }
+        }
     }
-    if (OVS_UNLIKELY(rxq_n_guest(rxq))) {
-        /* Should they ever come back then they must be normalised. */
-        rxq->vq = vq;
-        vq = NULL;
+    if (!stuck) {
+        return;
     }
-    rxq->low_water = rxq_low_water(rxq);
-    ovs_spin_unlock(&rxq->gate);
-    iovtee_vq_unref(vq);
+
+    nic_restart(nic);
+    BITMAP_FOR_EACH_1 (i, IOVTEE_NIC_MAX_RXQS, rxqs) {
+        if (nic->rxqs[i] && nic->rxqs[i]->stuck) {
+            nic->rxqs[i]->stuck = false;
+            rxq_let_go(nic->rxqs[i]);
+        }
+    }
 }
 
-/* Makes the NIC hand back every guest buffer that it holds in 'rxq', by the
- * gentlest means that the driver has.  The caller holds the gate, so nobody
- * polls.
+/* Makes the NIC hand back every guest buffer that it holds in 'rxq', if the
+ * driver can do so with a single queue; otherwise 'rxq' is stuck.  The caller
+ * holds the gate, so nobody polls.
  *
  * Other threads may ask the device for its statistics or link meanwhile: they
  * hold locks of netdev-dpdk's, which this thread, librte_vhost's, must not
@@ -434,26 +443,50 @@ rxq_revoke(struct nic_rxq *rxq)
 {
     struct iovtee_nic *nic = rxq->nic;
 
-    if (!rte_eth_dev_rx_queue_stop(nic->port_id, rxq->id)) {
-        if (!rxq_n_guest(rxq)) {
-            rxq_restarted(rxq);
-            if (nic->kept
-                || !rte_eth_dev_rx_queue_start(nic->port_id, rxq->id)) {
-                return;
-            }
-        }
+    if (!rxq_n_guest(rxq)) {
+        return;
     }
-    nic_restart(nic, rxq);
+    rxq->n_stops++;
+    rxq->stop_began = time_usec();
+    rxq->stuck = true;
+    if (!rte_eth_dev_rx_queue_stop(nic->port_id, rxq->id)
+        && !rxq_n_guest(rxq)) {
+        rxq_restarted(rxq);
+        rxq->stuck = (!nic->kept
+                      && rte_eth_dev_rx_queue_start(nic->port_id, rxq->id));
+    }
 }
 
-/* Keeps everybody out of the device but the caller, who holds the gate of
- * 'rxq'.  What is sent meanwhile is dropped. */
+/* Ends what rxq_revoke() began: 'rxq' has no guest any more.  Releases its
+ * gate, which the caller holds. */
 static void
-nic_lock(struct iovtee_nic *nic, const struct nic_rxq *rxq)
+rxq_let_go(struct nic_rxq *rxq)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    struct iovtee_vq *vq = NULL;
+
+    if (rxq->stop_began) {
+        rxq->longest_stop = MAX(rxq->longest_stop,
+                                time_usec() - rxq->stop_began);
+        rxq->stop_began = 0;
+    }
+    if (OVS_LIKELY(!rxq_n_guest(rxq))) {
+        vq = rxq->vq;
+        rxq->vq = NULL;
+    } /* Otherwise, should they ever come back then they must be normalised. */
+    rxq->low_water = rxq_low_water(rxq);
+    ovs_spin_unlock(&rxq->gate);
+    iovtee_vq_unref(vq);
+}
+
+/* Keeps everybody out of the device but the caller, who holds the gates of the
+ * queues that are stuck.  What is sent meanwhile is dropped. */
+static void
+nic_lock(struct iovtee_nic *nic)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     for (unsigned int i = 0; i < nic->n_rxq; i++) {
-        if (nic->rxqs[i] && nic->rxqs[i] != rxq) {
+        if (nic->rxqs[i] && !nic->rxqs[i]->stuck) {
             ovs_spin_lock(&nic->rxqs[i]->gate);
         }
     }
@@ -465,7 +498,7 @@ nic_lock(struct iovtee_nic *nic, const struct nic_rxq *rxq)
 
 /* Undoes nic_lock(). */
 static void
-nic_unlock(struct iovtee_nic *nic, const struct nic_rxq *rxq)
+nic_unlock(struct iovtee_nic *nic)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     for (unsigned int i = 0; i < nic->n_txq; i++) {
@@ -473,40 +506,58 @@ nic_unlock(struct iovtee_nic *nic, const struct nic_rxq *rxq)
     }
     atomic_store_relaxed(&nic->restarting, false);
     for (unsigned int i = 0; i < nic->n_rxq; i++) {
-        if (nic->rxqs[i] && nic->rxqs[i] != rxq) {
+        if (nic->rxqs[i] && !nic->rxqs[i]->stuck) {
             ovs_spin_unlock(&nic->rxqs[i]->gate);
         }
     }
 }
 
-/* Stops and starts the whole device, for drivers that cannot stop a single
- * queue, and sets 'rxq' up anew if even that does not free its buffers.  The
- * caller holds the gate of 'rxq'. */
-static void
-nic_restart(struct iovtee_nic *nic, struct nic_rxq *rxq)
+/* Stops the whole device, and sets the queues that are stuck up anew if even
+ * that does not free their buffers.  Returns 0 if successful, otherwise a
+ * negative errno value. */
+static int
+nic_stop(struct iovtee_nic *nic)
 {
-    int ret;
+    int ret = rte_eth_dev_stop(nic->port_id);
 
-    nic_lock(nic, rxq);
-    ret = rte_eth_dev_stop(nic->port_id);
-    if (!ret) {
-        for (unsigned int i = 0; i < nic->n_rxq; i++) {
-            if (nic->rxqs[i]) {
-                rxq_restarted(nic->rxqs[i]);
-            }
+    for (size_t i = 0; !ret && i < ARRAY_SIZE(nic->rxqs); i++) {
+        if (nic->rxqs[i]) {
+            rxq_restarted(nic->rxqs[i]);
         }
-        if (rxq_n_guest(rxq)) {
+    }
+    for (size_t i = 0; !ret && i < ARRAY_SIZE(nic->rxqs); i++) {
+        struct nic_rxq *rxq = nic->rxqs[i];
+
+        if (rxq && rxq->stuck && rxq_n_guest(rxq)) {
             ret = __real_rte_eth_rx_queue_setup(nic->port_id, rxq->id,
                                                 rxq->n_desc, rxq->socket_id,
                                                 NULL, rxq->feed);
         }
     }
-    if (rxq_n_guest(rxq)) {
+    return ret;
+}
+
+/* Stops and starts the whole device, because there are queues that are stuck.
+ * The caller holds their gates. */
+static void
+nic_restart(struct iovtee_nic *nic)
+{
+    uint32_t n_kept = 0;
+    int ret;
+
+    nic_lock(nic);
+    ret = nic_stop(nic);
+    for (size_t i = 0; i < ARRAY_SIZE(nic->rxqs); i++) {
+        if (nic->rxqs[i] && nic->rxqs[i]->stuck) {
+            n_kept += rxq_n_guest(nic->rxqs[i]);
+        }
+    }
+    if (n_kept) {
         /* A device that still has them must not be started again. */
         VLOG_ERR("%s: driver %s keeps %"PRIu32" buffers of a guest after its "
                  "stop; the device stays stopped until the port is "
                  "reconfigured, without zero-copy", nic->name, nic->driver,
-                 rxq_n_guest(rxq));
+                 n_kept);
         nic->kept = true;
         nic->down = false;
         nic->copy_only = "driver keeps buffers of a guest after its stop";
@@ -519,7 +570,7 @@ nic_restart(struct iovtee_nic *nic, struct nic_rxq *rxq)
                  nic->name, rte_strerror(ret < 0 ? -ret : ret));
         nic->down = true;
     }
-    nic_unlock(nic, rxq);
+    nic_unlock(nic);
 }
 
 /* Destroys 'rxq', which is detached and which no driver uses.  Does nothing if

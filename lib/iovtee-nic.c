@@ -28,6 +28,7 @@
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 
+#include "bitmap.h"
 #include "dp-packet.h"
 #include "netdev-provider.h"
 #include "openvswitch/vlog.h"
@@ -35,6 +36,8 @@
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_nic);
+
+BUILD_ASSERT_DECL(IOVTEE_NIC_MAX_RXQS == RTE_MAX_QUEUES_PER_PORT);
 
 /* Frame size of net_af_packet's rings unless its arguments say otherwise, and
  * how much of it the kernel keeps for itself before an Ethernet frame: the
@@ -199,7 +202,7 @@ iovtee_nic_end_reconfigure(struct iovtee_nic *nic, unsigned int n_rxq,
                            unsigned int n_txq)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
-    nic->n_rxq = MIN(n_rxq, RTE_MAX_QUEUES_PER_PORT);
+    nic->n_rxq = MIN(n_rxq, IOVTEE_NIC_MAX_RXQS);
     nic->n_txq = n_txq;
     nic->down = false;
     if (n_txq > nic->n_alloc_txq) {
@@ -222,12 +225,10 @@ iovtee_nic_end_reconfigure(struct iovtee_nic *nic, unsigned int n_rxq,
 void
 iovtee_nic_close(struct iovtee_nic *nic)
 {
+    unsigned long *all = bitmap_allocate1(IOVTEE_NIC_MAX_RXQS);
+
     ovs_mutex_lock(&nic->mutex);
-    for (size_t i = 0; i < ARRAY_SIZE(nic->rxqs); i++) {
-        if (nic->rxqs[i]) {
-            iovtee_nic_rxq_detach(nic->rxqs[i]);
-        }
-    }
+    iovtee_nic_detach__(nic, all);
     if (nic->port_id < RTE_MAX_ETHPORTS) {
         nic_by_port_id[nic->port_id] = NULL;
         nic->port_id = RTE_MAX_ETHPORTS;
@@ -236,6 +237,7 @@ iovtee_nic_close(struct iovtee_nic *nic)
     nic->buffer_len = 0;
     nic->n_rxq = 0;
     ovs_mutex_unlock(&nic->mutex);
+    bitmap_free(all);
 }
 
 /* Must be called from time to time by the main thread: starts the device again

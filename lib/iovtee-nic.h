@@ -59,12 +59,15 @@
  * PMD threads wait for no restart of the device: they receive nothing
  * meanwhile, and what they send is dropped.
  *
- * Lock order: 'mutex' of the NIC, gates by number of queue, transmit locks by
- * number of queue, lock of the guest's queue. */
+ * Lock order: 'mutex' of the NIC, gates (more than one only with 'mutex'),
+ * transmit locks by number of queue, lock of the guest's queue. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Receive queues that a NIC can have, as far as DPDK is concerned. */
+#define IOVTEE_NIC_MAX_RXQS 1024
 
 struct dp_packet_batch;
 struct iovtee_nic;
@@ -104,7 +107,7 @@ bool iovtee_nic_get_rxq_info(struct iovtee_nic *, unsigned int rxq,
 
 int iovtee_nic_attach(struct iovtee_nic *, unsigned int rxq,
                       struct iovtee_vq *);
-void iovtee_nic_detach(struct iovtee_nic *, unsigned int rxq);
+void iovtee_nic_detach(struct iovtee_nic *, const unsigned long *rxqs);
 
 int iovtee_nic_recv(struct iovtee_nic *, struct netdev_rxq *lower,
                     struct dp_packet_batch *);

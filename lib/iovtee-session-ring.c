@@ -317,9 +317,11 @@ session_vring_stop__(struct iovtee_session *s, uint32_t i)
 void
 session_vring_stop_all__(struct iovtee_session *s)
 {
+    s->ops.rings_begin(s->aux);
     for (uint32_t i = 0; i < SESSION_MAX_VRINGS; i++) {
         session_vring_stop__(s, i);
     }
+    s->ops.rings_end(s->aux);
 }
 
 /* The front-end may have replaced the descriptor to interrupt the guest
@@ -386,6 +388,7 @@ session_vring_update__(struct iovtee_session *s, uint32_t i)
 void
 session_vring_suspend_rx__(struct iovtee_session *s)
 {
+    s->ops.rings_begin(s->aux);
     for (uint32_t i = 0; i < SESSION_MAX_VRINGS; i++) {
         if (!session_vring_is_rx(i)) {
             continue;
@@ -396,14 +399,17 @@ session_vring_suspend_rx__(struct iovtee_session *s)
             session_vring_suspend__(s, i);
         }
     }
+    s->ops.rings_end(s->aux);
 }
 
 void
 session_vring_update_all__(struct iovtee_session *s)
 {
+    s->ops.rings_begin(s->aux);
     for (uint32_t i = 0; i < SESSION_MAX_VRINGS; i++) {
         session_vring_update__(s, i);
     }
+    s->ops.rings_end(s->aux);
 }
 
 /* Guest memory. */

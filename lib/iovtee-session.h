@@ -83,6 +83,11 @@ struct iovtee_session_ring {
 };
 
 struct iovtee_session_ops {
+    /* Several rings are about to start or to stop; rings_end() says that this
+     * is over.  What is costly can be done once for all of them. */
+    void (*rings_begin)(void *aux);
+    void (*rings_end)(void *aux);
+
     /* Receive ring 'q' is usable from now on.  If it was suspended, then it is
      * the same ring as before, and goes on where it was: the indices in 'ring'
      * are meaningless, and only 'callfd' and 'log' may be others. */

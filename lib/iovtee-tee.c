@@ -22,6 +22,7 @@
 
 #include "bitmap.h"
 #include "iovtee-nic.h"
+#include "iovtee-peer.h"
 #include "iovtee-session.h"
 #include "iovtee-vq.h"
 #include "openvswitch/dynamic-string.h"
@@ -32,23 +33,16 @@
 
 VLOG_DEFINE_THIS_MODULE(iovtee_tee);
 
-/* Receive queues of a NIC that 'peer-rxq' can name. */
-#define MAX_RXQS 1024
-
-/* Which NIC a guest port is to be coupled with. */
-struct peer {
-    char *nic;                  /* Name of the NIC port, or NULL for none. */
-    char *rxqs;                 /* The claim as the user wrote it, or NULL. */
-    unsigned long *claim;       /* Bitmap of MAX_RXQS, or NULL for all. */
-};
+#define MAX_RXQS IOVTEE_NIC_MAX_RXQS
 
 struct iovtee_tee {
     struct ovs_list node;       /* In 'tees', once it takes part. */
     char *name;                 /* Name of the guest port. */
-    struct peer wanted;         /* What the user asked for. */
-    struct peer peer;           /* What is in effect. */
+    struct iovtee_peer wanted;         /* What the user asked for. */
+    struct iovtee_peer peer;           /* What is in effect. */
     struct iovtee_nic *nic;     /* What 'peer' is now, or NULL. */
     bool enabled;               /* Does the user want zero-copy? */
+    bool held;                  /* Between hold and release? */
     int error;                  /* Why an attachment failed, or 0. */
     const char *warned;         /* Why 'nic' only copies, as last logged. */
 
@@ -72,18 +66,19 @@ static struct ovs_list nics OVS_GUARDED_BY(mutex)
     = OVS_LIST_INITIALIZER(&nics);
 
 static struct iovtee_nic *find_nic(const char *name) OVS_REQUIRES(mutex);
-static int parse_peer(const char *nic, const char *rxqs, struct peer *,
-                      char **errp);
-static void peer_move(struct peer *dst, struct peer *src);
-static void peer_destroy(struct peer *);
-static bool peer_equals(const struct peer *, const struct peer *);
-static bool peer_claims(const struct peer *, size_t rxq);
 static bool is_content(const struct iovtee_tee *);
 static const struct iovtee_tee *find_rival(const struct iovtee_tee *,
                                            size_t *rxq) OVS_REQUIRES(mutex);
 static void settle(struct iovtee_tee *first) OVS_REQUIRES(mutex);
 static bool settle_one(struct iovtee_tee *) OVS_REQUIRES(mutex);
 static void couple(struct iovtee_tee *) OVS_REQUIRES(mutex);
+static void spread(const struct iovtee_tee *,
+                   struct iovtee_vq *const running[], size_t n,
+                   struct iovtee_vq *want[]) OVS_REQUIRES(mutex);
+static void detach_all_but(struct iovtee_tee *, struct iovtee_vq *const want[])
+    OVS_REQUIRES(mutex);
+static bool attach(struct iovtee_tee *, struct iovtee_vq *const want[])
+    OVS_REQUIRES(mutex);
 static void warn_copy_only(struct iovtee_tee *) OVS_REQUIRES(mutex);
 static void uncouple(struct iovtee_tee *) OVS_REQUIRES(mutex);
 
@@ -123,8 +118,8 @@ iovtee_tee_destroy(struct iovtee_tee *tee)
     settle(NULL);
     ovs_mutex_unlock(&mutex);
 
-    peer_destroy(&tee->wanted);
-    peer_destroy(&tee->peer);
+    iovtee_peer_destroy(&tee->wanted);
+    iovtee_peer_destroy(&tee->peer);
     free(tee->name);
     free(tee);
 }
@@ -139,16 +134,16 @@ int
 iovtee_tee_set_peer(struct iovtee_tee *tee, const char *peer,
                     const char *rxqs, char **errp)
 {
-    struct peer wanted;
+    struct iovtee_peer wanted;
     int error;
 
-    error = parse_peer(peer, rxqs, &wanted, errp);
+    error = iovtee_peer_parse(peer, rxqs, &wanted, errp);
     if (error) {
         return error;
     }
 
     ovs_mutex_lock(&mutex);
-    peer_move(&tee->wanted, &wanted);
+    iovtee_peer_move(&tee->wanted, &wanted);
     if (!ovs_list_is_empty(&tee->node)) {
         settle(tee);
     }
@@ -341,13 +336,37 @@ iovtee_tee_nic_remove(struct iovtee_nic *nic)
     ovs_mutex_unlock(&mutex);
 }
 
+/* Several receive queues of the guest are about to start or to stop.  Until
+ * iovtee_tee_release() no NIC is given any of the guest's, and the first one
+ * that stops takes all with it: stopping, and perhaps restarting, NICs is done
+ * once for all rather than for each. */
+void
+iovtee_tee_hold(struct iovtee_tee *tee)
+{
+    ovs_mutex_lock(&mutex);
+    tee->held = true;
+    ovs_mutex_unlock(&mutex);
+}
+
+/* Ends what iovtee_tee_hold() began. */
+void
+iovtee_tee_release(struct iovtee_tee *tee)
+{
+    ovs_mutex_lock(&mutex);
+    tee->held = false;
+    couple(tee);
+    ovs_mutex_unlock(&mutex);
+}
+
 /* Receive queue 'q' of the guest, 'vq', runs from now on. */
 void
 iovtee_tee_vq_up(struct iovtee_tee *tee, unsigned int q, struct iovtee_vq *vq)
 {
     ovs_mutex_lock(&mutex);
     tee->vqs[q] = vq;
-    couple(tee);
+    if (!tee->held) {
+        couple(tee);
+    }
     ovs_mutex_unlock(&mutex);
 }
 
@@ -393,97 +412,11 @@ find_nic(const char *name)
     return NULL;
 }
 
-static int
-parse_peer(const char *nic, const char *rxqs, struct peer *peer, char **errp)
-{
-    char *copy, *next, *token;
-    int error = 0;
-
-    memset(peer, 0, sizeof *peer);
-    if (!rxqs) {
-        peer->nic = nullable_xstrdup(nic);
-        return 0;
-    }
-    if (!nic) {
-        *errp = xstrdup("peer-rxq is of no use without peer");
-        return EINVAL;
-    }
-
-    peer->claim = bitmap_allocate(MAX_RXQS);
-    next = copy = xstrdup(rxqs);
-    while ((token = strsep(&next, ",")) && !error) {
-        unsigned int rxq;
-
-        if (!str_to_uint(token, 10, &rxq) || rxq >= MAX_RXQS) {
-            *errp = xasprintf("peer-rxq '%s' is not a comma-separated list of "
-                              "receive queues", rxqs);
-            error = EINVAL;
-        } else {
-            bitmap_set1(peer->claim, rxq);
-        }
-    }
-    free(copy);
-    if (error) {
-        peer_destroy(peer);
-    } else {
-        peer->nic = xstrdup(nic);
-        peer->rxqs = xstrdup(rxqs);
-    }
-    return error;
-}
-
-/* Moves '*src' to '*dst', of which the old value is destroyed. */
-static void
-peer_move(struct peer *dst, struct peer *src)
-{
-    peer_destroy(dst);
-    *dst = *src;
-    memset(src, 0, sizeof *src);
-}
-
-static void
-peer_destroy(struct peer *peer)
-{
-    free(peer->nic);
-    free(peer->rxqs);
-    bitmap_free(peer->claim);
-    memset(peer, 0, sizeof *peer);
-}
-
-static bool
-peer_equals(const struct peer *a, const struct peer *b)
-{
-    return nullable_string_is_equal(a->nic, b->nic)
-           && nullable_string_is_equal(a->rxqs, b->rxqs);
-}
-
-static bool
-peer_claims(const struct peer *peer, size_t rxq)
-{
-    return peer->nic && (!peer->claim || bitmap_is_set(peer->claim, rxq));
-}
-
-/* Returns true and stores a receive queue in '*rxq' if both claim it. */
-static bool
-peers_collide(const struct peer *a, const struct peer *b, size_t *rxq)
-{
-    if (!a->nic || !nullable_string_is_equal(a->nic, b->nic)) {
-        return false;
-    }
-    for (size_t i = 0; i < MAX_RXQS; i++) {
-        if (peer_claims(a, i) && peer_claims(b, i)) {
-            *rxq = i;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Has 'tee' what the user wants? */
 static bool
 is_content(const struct iovtee_tee *tee)
 {
-    return peer_equals(&tee->wanted, &tee->peer);
+    return iovtee_peer_equals(&tee->wanted, &tee->peer);
 }
 
 /* Returns NULL if 'tee' may have the peer that it wants.  Otherwise returns who
@@ -499,7 +432,7 @@ find_rival(const struct iovtee_tee *tee, size_t *rxq)
 
     LIST_FOR_EACH (other, node, &tees) {
         if (other != tee && is_content(other)
-            && peers_collide(&tee->wanted, &other->peer, rxq)) {
+            && iovtee_peers_collide(&tee->wanted, &other->peer, rxq)) {
             return other;
         }
     }
@@ -535,7 +468,7 @@ static bool
 settle_one(struct iovtee_tee *tee)
 {
     struct iovtee_tee *other;
-    struct peer peer;
+    struct iovtee_peer peer;
     size_t rxq;
 
     if (is_content(tee)) {
@@ -543,7 +476,7 @@ settle_one(struct iovtee_tee *tee)
     }
     if (!find_nic(tee->peer.nic)) {
         /* Should there be such a NIC again then nobody asked for it. */
-        peer_destroy(&tee->peer);
+        iovtee_peer_destroy(&tee->peer);
     }
     if ((tee->wanted.nic && tee->peer.nic && !find_nic(tee->wanted.nic))
         || find_rival(tee, &rxq)) {
@@ -552,18 +485,13 @@ settle_one(struct iovtee_tee *tee)
 
     LIST_FOR_EACH (other, node, &tees) {
         if (other != tee
-            && peers_collide(&tee->wanted, &other->peer, &rxq)) {
-            peer_destroy(&other->peer);
+            && iovtee_peers_collide(&tee->wanted, &other->peer, &rxq)) {
+            iovtee_peer_destroy(&other->peer);
             couple(other);
         }
     }
-    peer = (struct peer) {
-        .nic = nullable_xstrdup(tee->wanted.nic),
-        .rxqs = nullable_xstrdup(tee->wanted.rxqs),
-        .claim = (tee->wanted.claim
-                  ? bitmap_clone(tee->wanted.claim, MAX_RXQS) : NULL),
-    };
-    peer_move(&tee->peer, &peer);
+    iovtee_peer_clone(&peer, &tee->wanted);
+    iovtee_peer_move(&tee->peer, &peer);
     couple(tee);
     return true;
 }
@@ -575,10 +503,8 @@ couple(struct iovtee_tee *tee)
 {
     struct iovtee_vq *running[IOVTEE_SESSION_MAX_QUEUES];
     struct iovtee_nic *nic = find_nic(tee->peer.nic);
-    size_t n_rxq = nic ? MIN(iovtee_nic_n_rxq(nic), MAX_RXQS) : 0;
-    size_t n_attached = 0;
+    struct iovtee_vq *want[MAX_RXQS];
     size_t n_running = 0;
-    size_t k = 0;
 
     for (size_t q = 0; q < ARRAY_SIZE(tee->vqs); q++) {
         if (tee->vqs[q]) {
@@ -590,38 +516,81 @@ couple(struct iovtee_tee *tee)
         tee->nic = nic;
         tee->warned = NULL;
     }
-    if (tee->enabled && n_running && n_rxq) {
+    if (tee->enabled && n_running && nic && iovtee_nic_n_rxq(nic)) {
         warn_copy_only(tee);
     }
 
+    spread(tee, running, n_running, want);
+    detach_all_but(tee, want);
+    if (!attach(tee, want)) {
+        for (size_t i = 0; i < n_running; i++) {
+            atomic_store_relaxed(&running[i]->peer_port_id, UINT32_MAX);
+        }
+    }
+}
+
+/* Stores in each of the MAX_RXQS elements of 'want' which one of the 'n' queues
+ * of the guest in 'running' that receive queue of the peer shall be attached
+ * to, or NULL. */
+static void
+spread(const struct iovtee_tee *tee, struct iovtee_vq *const running[],
+       size_t n, struct iovtee_vq *want[])
+{
+    size_t n_rxq = 0;
+    size_t k = 0;
+
+    if (n && tee->nic && tee->enabled && !tee->held
+        && !iovtee_nic_copy_only(tee->nic)) {
+        n_rxq = iovtee_nic_n_rxq(tee->nic);
+    }
+    for (size_t i = 0; i < MAX_RXQS; i++) {
+        want[i] = (i < n_rxq && iovtee_peer_claims(&tee->peer, i)
+                   ? running[k++ % n] : NULL);
+    }
+}
+
+/* Detaches every receive queue of the peer that is attached to another queue
+ * of the guest than the one in 'want'. */
+static void
+detach_all_but(struct iovtee_tee *tee, struct iovtee_vq *const want[])
+{
+    unsigned long *rxqs = bitmap_allocate(MAX_RXQS);
+    bool any = false;
+
+    for (size_t i = 0; i < MAX_RXQS; i++) {
+        if (tee->attached[i] && tee->attached[i] != want[i]) {
+            tee->attached[i] = NULL;
+            bitmap_set1(rxqs, i);
+            any = true;
+        }
+    }
+    if (any) {
+        iovtee_nic_detach(tee->nic, rxqs);
+    }
+    bitmap_free(rxqs);
+}
+
+/* Attaches every receive queue of the peer to the queue of the guest that is
+ * in 'want'.  Returns true if any is attached then. */
+static bool
+attach(struct iovtee_tee *tee, struct iovtee_vq *const want[])
+{
+    bool any = false;
+
     tee->error = 0;
     for (size_t i = 0; i < MAX_RXQS; i++) {
-        struct iovtee_vq *want = NULL;
-
-        if (tee->enabled && n_running && i < n_rxq
-            && !iovtee_nic_copy_only(nic) && peer_claims(&tee->peer, i)) {
-            want = running[k++ % n_running];
-        }
-        if (tee->attached[i] && tee->attached[i] != want) {
-            iovtee_nic_detach(nic, i);
-            tee->attached[i] = NULL;
-        }
-        if (want && tee->attached[i] == want) {
-            n_attached++;
-        } else if (want) {
-            int error = iovtee_nic_attach(nic, i, want);
+        if (want[i] && !tee->attached[i]) {
+            int error = iovtee_nic_attach(tee->nic, i, want[i]);
 
             if (!error) {
-                tee->attached[i] = want;
-                n_attached++;
+                tee->attached[i] = want[i];
             } else if (error != EOPNOTSUPP) {
                 tee->error = error;
             }
         }
+        any |= tee->attached[i] != NULL;
     }
-    for (size_t i = 0; !n_attached && i < n_running; i++) {
-        atomic_store_relaxed(&running[i]->peer_port_id, UINT32_MAX);
-    }
+    return any;
 }
 
 /* Says in the log, once, if the peer cannot be given buffers of guests. */
@@ -637,13 +606,11 @@ warn_copy_only(struct iovtee_tee *tee)
     }
 }
 
+/* Detaches all that is attached. */
 static void
 uncouple(struct iovtee_tee *tee)
 {
-    for (size_t i = 0; i < MAX_RXQS; i++) {
-        if (tee->attached[i]) {
-            iovtee_nic_detach(tee->nic, i);
-            tee->attached[i] = NULL;
-        }
-    }
+    static struct iovtee_vq *const none[MAX_RXQS];
+
+    detach_all_but(tee, none);
 }

@@ -36,10 +36,10 @@
  * Threads
  * =======
  *
- * Everything serializes on one mutex.  iovtee_tee_vq_up() and
- * iovtee_tee_vq_down() are called by vhost threads, the rest by the main
- * thread, never with a lock of OVS's or DPDK's ports held that a vhost thread
- * could want. */
+ * Everything serializes on one mutex.  iovtee_tee_hold(),
+ * iovtee_tee_release(), iovtee_tee_vq_up() and iovtee_tee_vq_down() are called
+ * by vhost threads, the rest by the main thread, never with a lock of OVS's or
+ * DPDK's ports held that a vhost thread could want. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -67,6 +67,8 @@ void iovtee_tee_format(struct iovtee_tee *, struct ds *);
 void iovtee_tee_nic_add(struct iovtee_nic *);
 void iovtee_tee_nic_changed(struct iovtee_nic *);
 void iovtee_tee_nic_remove(struct iovtee_nic *);
+void iovtee_tee_hold(struct iovtee_tee *);
+void iovtee_tee_release(struct iovtee_tee *);
 void iovtee_tee_vq_up(struct iovtee_tee *, unsigned int q,
                       struct iovtee_vq *);
 void iovtee_tee_vq_down(struct iovtee_tee *, unsigned int q);

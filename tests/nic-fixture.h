@@ -28,6 +28,7 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
+#include "bitmap.h"
 #include "dp-packet.h"
 #include "fake-ethdev.h"
 #include "iovtee-vq.h"
@@ -93,14 +94,24 @@ rig_init(struct rig *rig, const struct fake_driver *d, unsigned int n_lanes,
     rig_reconfigure(rig, n_lanes, n_desc);
 }
 
+/* Takes the guests' buffers back from the receive queues of which the bit is
+ * set in 'rxqs'. */
+static inline void
+rig_detach(struct rig *rig, unsigned long rxqs)
+{
+    const unsigned long bitmap[IOVTEE_NIC_MAX_RXQS / BITMAP_ULONG_BITS] = {
+        rxqs,
+    };
+
+    iovtee_nic_detach(rig->nic, bitmap);
+}
+
 /* Ends all of it, the device last or, as a driver that keeps buffers needs,
  * before the guests. */
 static inline void
 rig_destroy(struct rig *rig)
 {
-    for (unsigned int i = 0; i < rig->n_lanes; i++) {
-        iovtee_nic_detach(rig->nic, i);
-    }
+    rig_detach(rig, (1u << rig->n_lanes) - 1);
     iovtee_nic_close(rig->nic);
     fake_eth_close();
     iovtee_nic_destroy(rig->nic);

@@ -80,6 +80,28 @@ unlock_rings(void)
 }
 
 static void
+rings_begin(void *aux)
+{
+    struct owner *o = aux;
+
+    CHECK(!o->begun);
+    o->begun = true;
+    o->touched = 0;
+}
+
+static void
+rings_end(void *aux)
+{
+    struct owner *o = aux;
+
+    CHECK(o->begun);
+    o->begun = false;
+    if (o->touched & (o->touched - 1)) {
+        say("  all at once\n");
+    }
+}
+
+static void
 ring_start(void *aux, unsigned int q, const struct iovtee_session_ring *ring)
 {
     const struct iovtee_vring_config *c = &ring->vring;
@@ -87,6 +109,7 @@ ring_start(void *aux, unsigned int q, const struct iovtee_session_ring *ring)
     struct owner_ring *r = &o->rings[q];
 
     CHECK(q < N_QUEUES);
+    o->touched |= 1u << q;
     lock_rings();
     CHECK(r->state != RUNNING);
     if (r->state == SUSPENDED) {
@@ -124,6 +147,7 @@ ring_stop(void *aux, unsigned int q, bool final, uint16_t *last_avail,
     struct owner_ring *r = &o->rings[q];
 
     CHECK(q < N_QUEUES);
+    o->touched |= 1u << q;
     lock_rings();
     CHECK(r->state == RUNNING || (final && r->state == SUSPENDED));
     if (final) {
@@ -159,6 +183,8 @@ changed(void *aux)
 }
 
 static const struct iovtee_session_ops ops = {
+    .rings_begin = rings_begin,
+    .rings_end = rings_end,
     .ring_start = ring_start,
     .ring_stop = ring_stop,
     .ring_callfd = ring_callfd,

@@ -49,6 +49,8 @@ struct owner {
     bool quiet;
     bool deaf;                  /* Leaves the indices alone in ring_stop(). */
     unsigned int n_changed;
+    bool begun;                 /* Between rings_begin() and rings_end()? */
+    unsigned int touched;       /* Bitmap of rings started or stopped then. */
     pthread_mutex_t mutex;      /* For 'rings', where there are threads. */
     struct owner_ring {
         enum { STOPPED, RUNNING, SUSPENDED } state;

@@ -87,7 +87,7 @@ test_policy(void)
     check_books(&rig);
 
     /* Not attached. */
-    iovtee_nic_detach(rig.nic, 0);
+    rig_detach(&rig, 0x1);
     CHECK(get(&rig, 128) == 0);
     CHECK(!rxq_info(&rig, 0).n_stops);
     rig_destroy(&rig);

@@ -63,7 +63,7 @@ life(const struct fake_driver *d, uint16_t n_desc, uint32_t size)
     check_zero_copy(&rig, lane);
 
     /* On return from detaching no DMA goes on. */
-    iovtee_nic_detach(rig.nic, 0);
+    rig_detach(&rig, 0x1);
     fake_eth_get_counts(&after);
     if (d->release == FAKE_NEVER && d->refill != FAKE_COPY) {
         CHECK(!fake_eth_is_started());
@@ -230,12 +230,10 @@ test_dma(void)
     CHECK(!iovtee_nic_attach(rig.nic, 1, guest->vq));
     CHECK(fake_eth_n_registered() == n_regions);
     CHECK(fake_eth_n_mapped() == n_regions);
-    iovtee_nic_detach(rig.nic, 1);
+    rig_detach(&rig, 0x2);
     rig_run(&rig, 100);
 
-    for (int i = 0; i < 2; i++) {
-        iovtee_nic_detach(rig.nic, i);
-    }
+    rig_detach(&rig, 0x3);
     iovtee_nic_close(rig.nic);
     CHECK(fake_eth_n_mapped() == n_regions);
     rig_destroy(&rig);
@@ -263,7 +261,7 @@ two(enum fake_refill refill, enum fake_release release)
 
     n_guest = rxq_info(&rig, 1).n_guest;
     fake_eth_get_counts(&before);
-    iovtee_nic_detach(rig.nic, 0);
+    rig_detach(&rig, 0x1);
     fake_eth_get_counts(&after);
     CHECK(!rxq_info(&rig, 0).n_guest && rxq_info(&rig, 0).n_stops == 1);
     CHECK(!rxq_info(&rig, 1).n_stops);
@@ -287,6 +285,54 @@ test_two(void)
     for (int release = FAKE_QUEUE_STOP; release < FAKE_NEVER; release++) {
         two(FAKE_BULK, release);
         two(FAKE_ONE, release);
+    }
+}
+
+/* Two queues are taken back at once: a device that has to be restarted for
+ * that is so only once. */
+static void
+test_several(void)
+{
+    for (int release = FAKE_QUEUE_STOP; release < FAKE_NEVER; release++) {
+        const struct fake_driver d = {
+            .refill = FAKE_BULK, .release = release, .has_status = true,
+        };
+        struct fake_counts before, after;
+        struct rig rig;
+
+        rig_init(&rig, &d, 2, 128, 256);
+        for (int q = 0; q < 2; q++) {
+            CHECK(!iovtee_nic_attach(rig.nic, q, rig.lanes[q].guest.vq));
+        }
+        rig_run(&rig, 200);
+        fake_eth_get_counts(&before);
+        rig_detach(&rig, 0x3);
+        fake_eth_get_counts(&after);
+        if (release == FAKE_QUEUE_STOP) {
+            CHECK(after.n_queue_stops == before.n_queue_stops + 2);
+            CHECK(after.n_stops == before.n_stops);
+        } else {
+            CHECK(after.n_stops == before.n_stops + 1);
+            CHECK(after.n_starts == before.n_starts + 1);
+        }
+        CHECK(fake_eth_is_started());
+        for (int q = 0; q < 2; q++) {
+            CHECK(!rxq_info(&rig, q).n_guest);
+            CHECK(rxq_info(&rig, q).n_stops == 1);
+            CHECK(rxq_info(&rig, q).longest_stop);
+        }
+        check_books(&rig);
+
+        /* Nothing is attached, and nothing is locked. */
+        rig_detach(&rig, 0x3);
+        rig_run(&rig, 100);
+        for (int q = 0; q < 2; q++) {
+            CHECK(!iovtee_nic_attach(rig.nic, q, rig.lanes[q].guest.vq));
+        }
+        rig_run(&rig, 100);
+        check_zero_copy(&rig, &rig.lanes[0]);
+        check_zero_copy(&rig, &rig.lanes[1]);
+        rig_destroy(&rig);
     }
 }
 
@@ -324,7 +370,7 @@ test_send(void)
         CHECK(counts.n_sent == 3 && !iovtee_nic_n_restart_drops(rig.nic));
 
         fake_eth_on_stop(send_3, &rig);
-        iovtee_nic_detach(rig.nic, 0);
+        rig_detach(&rig, 0x1);
         fake_eth_on_stop(NULL, NULL);
         fake_eth_get_counts(&counts);
         CHECK(counts.n_stops == 1 && counts.n_sent == 3);
@@ -355,7 +401,7 @@ test_keeper(void)
     CHECK(!iovtee_nic_attach(rig.nic, 0, lane->guest.vq));
     rig_run(&rig, 200);
     lane_wire(&rig, lane, BURST);
-    iovtee_nic_detach(rig.nic, 0);
+    rig_detach(&rig, 0x1);
     n_guest = rxq_info(&rig, 0).n_guest;
     CHECK(n_guest && !fake_eth_is_started());
     CHECK(lane_poll(&rig, lane) == 0);
@@ -377,16 +423,17 @@ test_keeper(void)
 }
 
 /* A device that keeps a guest's buffers in one queue is not started for the
- * sake of another one, be it that this one stops later or that the start after
- * its stop had failed. */
+ * sake of another one, be it that this one stops later, at the same time, or
+ * that the start after its stop had failed. */
 static void
 test_keeper_of_two(void)
 {
-    for (int i = FAKE_QUEUE_STOP; i < 2 * FAKE_NEVER; i++) {
+    for (int i = FAKE_QUEUE_STOP; i < 3 * FAKE_NEVER; i++) {
         const struct fake_driver d = {
             .refill = FAKE_BULK, .release = i % FAKE_NEVER, .keepers = 1,
         };
-        const unsigned int first = i < FAKE_NEVER ? 0 : 1;
+        static const unsigned int firsts[] = { 0x1, 0x2, 0x3 };
+        const unsigned int first = firsts[i / FAKE_NEVER];
         struct rig rig;
 
         rig_init(&rig, &d, 2, 128, 256);
@@ -394,13 +441,13 @@ test_keeper_of_two(void)
             CHECK(!iovtee_nic_attach(rig.nic, q, rig.lanes[q].guest.vq));
         }
         rig_run(&rig, 100);
-        if (first == 1) {
+        if (first == 0x2) {
             fake_eth_fail_starts(2);
         }
-        iovtee_nic_detach(rig.nic, first);
+        rig_detach(&rig, first);
         CHECK(!fake_eth_is_started());
         fake_eth_fail_starts(0);
-        iovtee_nic_detach(rig.nic, !first);
+        rig_detach(&rig, ~first & 0x3);
         iovtee_nic_run(rig.nic);
         CHECK(!fake_eth_is_started());
         CHECK(rxq_info(&rig, 0).n_guest && !rxq_info(&rig, 1).n_guest);
@@ -426,7 +473,7 @@ test_restart_fails(void)
         }
         rig_run(&rig, 100);
         fake_eth_fail_starts(4);
-        iovtee_nic_detach(rig.nic, 0);
+        rig_detach(&rig, 0x1);
         CHECK(!rxq_info(&rig, 0).n_guest);
         CHECK(!fake_eth_is_started());
         for (int i = 0; !fake_eth_is_started(); i++) {
@@ -453,6 +500,7 @@ main(int argc, char *argv[])
         { "policed", test_policed },
         { "dma", test_dma },
         { "two", test_two },
+        { "several", test_several },
         { "send", test_send },
         { "keeper", test_keeper },
         { "keeper-of-two", test_keeper_of_two },

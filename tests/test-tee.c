@@ -21,6 +21,7 @@
 
 #include "iovtee-tee.h"
 
+#include "bitmap.h"
 #include "iovtee-nic.h"
 #include "iovtee-vq.h"
 #include "openvswitch/dynamic-string.h"
@@ -37,6 +38,7 @@ enum { N_NICS = 3, N_RXQS = 4, N_GUESTS = 5, ALL = (1u << N_RXQS) - 1 };
 struct iovtee_nic {
     char name[16];
     bool exists;
+    unsigned int n_detached;    /* Times that queues were detached. */
     struct iovtee_vq *attached[N_RXQS];
 };
 
@@ -51,7 +53,7 @@ struct guest {
     char name[16];
     struct iovtee_tee *tee;
     struct iovtee_vq *vq;
-    bool running, enabled;
+    bool running, enabled, held;
     struct claim wanted, had;   /* What was asked for, what it has. */
 };
 
@@ -87,10 +89,16 @@ iovtee_nic_attach(struct iovtee_nic *nic, unsigned int id,
 }
 
 void
-iovtee_nic_detach(struct iovtee_nic *nic, unsigned int id)
+iovtee_nic_detach(struct iovtee_nic *nic, const unsigned long *rxqs)
 {
-    CHECK(nic->exists && id < N_RXQS && nic->attached[id]);
-    nic->attached[id] = NULL;
+    size_t i;
+
+    CHECK(nic->exists && !bitmap_is_all_zeros(rxqs, IOVTEE_NIC_MAX_RXQS));
+    nic->n_detached++;
+    BITMAP_FOR_EACH_1 (i, IOVTEE_NIC_MAX_RXQS, rxqs) {
+        CHECK(i < N_RXQS && nic->attached[i]);
+        nic->attached[i] = NULL;
+    }
 }
 
 static void
@@ -156,6 +164,7 @@ guest_add(int i)
     guest->tee = iovtee_tee_create(guest->name);
     guest->vq = xzalloc_cacheline(sizeof *guest->vq);
     guest->enabled = true;
+    guest->held = false;
     guest->wanted = guest->had = (struct claim) { -1, 0 };
     set_running(i, true);
     iovtee_tee_begin(guest->tee);
@@ -304,6 +313,100 @@ test_keep(void)
     teardown();
 }
 
+/* Starts the receive queues of 'tee' that are set in 'up', of those in 'vqs',
+ * and stops the other ones. */
+static void
+set_queues(struct iovtee_tee *tee, struct iovtee_vq *vqs, unsigned int up)
+{
+    for (unsigned int q = 0; q < N_RXQS; q++) {
+        if (up & 1u << q) {
+            iovtee_tee_vq_up(tee, q, &vqs[q]);
+        } else {
+            iovtee_tee_vq_down(tee, q);
+        }
+    }
+}
+
+/* Prints which receive queues of 'tee' are attached, and how often some were
+ * detached since the last time. */
+static void
+print_queues(struct iovtee_tee *tee)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    iovtee_tee_format(tee, &s);
+    printf("%s, detached %u times\n", ds_cstr(&s), nics[0].n_detached);
+    nics[0].n_detached = 0;
+    ds_destroy(&s);
+}
+
+/* Several queues of one guest. */
+static void
+test_queues(void)
+{
+    struct iovtee_vq *vqs = xzalloc_cacheline(N_RXQS * sizeof *vqs);
+    struct iovtee_tee *tee;
+
+    setup();
+    tee = guests[0].tee;
+    for (unsigned int q = 0; q < N_RXQS; q++) {
+        vqs[q].q = q;
+    }
+    set_running(0, false);
+    want(0, 0, ALL);
+
+    printf("One by one.\n");
+    set_queues(tee, vqs, 0xf);
+    print_queues(tee);
+    iovtee_tee_vq_down(tee, 1);
+    print_queues(tee);
+    set_queues(tee, vqs, 0);
+    print_queues(tee);
+
+    printf("All at once.\n");
+    iovtee_tee_hold(tee);
+    set_queues(tee, vqs, 0xf);
+    print_queues(tee);
+    iovtee_tee_release(tee);
+    print_queues(tee);
+    iovtee_tee_hold(tee);
+    iovtee_tee_vq_down(tee, 0);
+    print_queues(tee);
+
+    printf("Meanwhile others want something.\n");
+    iovtee_tee_nic_changed(&nics[0]);
+    iovtee_tee_set_enabled(tee, true);
+    want(0, -1, 0);
+    want(0, 0, ALL);
+    print_queues(tee);
+    set_queues(tee, vqs, 0x6);
+    iovtee_tee_release(tee);
+    print_queues(tee);
+
+    printf("One ends and one begins.\n");
+    iovtee_tee_hold(tee);
+    set_queues(tee, vqs, 0xc);
+    iovtee_tee_release(tee);
+    print_queues(tee);
+
+    printf("Nothing ends and one begins.\n");
+    iovtee_tee_hold(tee);
+    iovtee_tee_vq_up(tee, 1, &vqs[1]);
+    print_queues(tee);
+    iovtee_tee_release(tee);
+    print_queues(tee);
+
+    printf("The NIC goes.\n");
+    iovtee_tee_hold(tee);
+    nic_remove(0);
+    iovtee_tee_vq_down(tee, 1);
+    iovtee_tee_release(tee);
+    print_queues(tee);
+    set_queues(tee, vqs, 0);
+    teardown();
+    free_cacheline(vqs);
+}
+
 /* A port that is not made after all takes nothing from anybody. */
 static void
 test_begin(void)
@@ -386,7 +489,7 @@ check_claim(int i)
 }
 
 /* Checks that the receive queues that guest 'i' has, and no others, are
- * attached to it. */
+ * attached to it, unless there is still something to come. */
 static void
 check_attached(int i)
 {
@@ -394,9 +497,12 @@ check_attached(int i)
 
     for (int j = 0; j < N_NICS; j++) {
         for (int q = 0; q < N_RXQS; q++) {
-            CHECK((nics[j].attached[q] == guest->vq)
-                  == (guest->running && guest->enabled && guest->had.nic == j
-                      && nics[j].exists && guest->had.rxqs >> q & 1));
+            bool attached = nics[j].attached[q] == guest->vq;
+            bool wanted = (guest->running && guest->enabled
+                           && guest->had.nic == j && nics[j].exists
+                           && guest->had.rxqs >> q & 1);
+
+            CHECK(guest->held ? attached <= wanted : attached == wanted);
         }
     }
 }
@@ -417,7 +523,7 @@ change(bool *was_taken)
         guest_add(i);
         return i;
     }
-    switch (random_range(16)) {
+    switch (random_range(18)) {
     case 0:
         guest_remove(i);
         return -1;
@@ -438,6 +544,14 @@ change(bool *was_taken)
     case 5:
         want(i, -1, 0);
         return i;
+    case 6: case 7:
+        guests[i].held = !guests[i].held;
+        if (guests[i].held) {
+            iovtee_tee_hold(guests[i].tee);
+        } else {
+            iovtee_tee_release(guests[i].tee);
+        }
+        return -1;
     default:
         want(i, n, claim.rxqs);
         return i;
@@ -482,6 +596,7 @@ main(int argc, char *argv[])
     static const struct unit_command commands[] = {
         { "wait", test_wait },
         { "keep", test_keep },
+        { "queues", test_queues },
         { "begin", test_begin },
         { "random", test_random },
     };

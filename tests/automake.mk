@@ -420,10 +420,16 @@ check-system: all $(SYSTEM_TESTSUITE)
 	$(RUN_SUITE) $(SYSTEM_TESTSUITE) -C tests \
 	    AUTOTEST_PATH=$(AUTOTEST_DIRS)
 
-# The long forms of the tests that have one: some hours.
+# The long forms of the tests that have one, most of an hour, and what they
+# measured.
+LONG_FIGURES = tests/long-figures.txt
 check-long:
+	@rm -f $(LONG_FIGURES)
+	@status=0; \
 	IOVTEE_LONG=yes $(MAKE) check-system \
-	    TESTSUITEFLAGS="-k long $(TESTSUITEFLAGS)"
+	    TESTSUITEFLAGS="-k long-form $(TESTSUITEFLAGS)" || status=$$?; \
+	echo; test ! -f $(LONG_FIGURES) || cat $(LONG_FIGURES); exit $$status
+CLEANFILES += $(LONG_FIGURES)
 
 check-pci: all $(PCI_TESTSUITE)
 	RECHECK=$(RECHECK) $(srcdir)/tests/pci/check.sh igb $(TESTSUITEFLAGS)

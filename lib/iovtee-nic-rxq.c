@@ -93,6 +93,7 @@ iovtee_nic_get_rxq_info(struct iovtee_nic *nic, unsigned int id,
 
     ovs_spin_lock(&rxq->gate);
     info->n_desc = rxq->n_desc;
+    info->n_ring = rxq->vq ? rxq->vq->size : 0;
     info->n_guest = rxq_n_guest(rxq);
     info->n_host = rxq->n_host;
     info->n_dry = rxq->n_dry;
@@ -151,8 +152,8 @@ out:
 }
 
 /* Takes back every buffer that those receive queues of 'nic' that are set in
- * 'rxqs', a bitmap of IOVTEE_NIC_MAX_RXQS, got from guests, and gives them none
- * any more.  On return no DMA into these buffers goes on.
+ * 'rxqs', a bitmap of IOVTEE_NIC_MAX_RXQS, got from guests, and gives them no
+ * more.  On return no DMA into these buffers goes on.
  *
  * Takes milliseconds at most for each queue if the NIC can stop a single one.
  * If it cannot, the device is restarted once, however many queues there

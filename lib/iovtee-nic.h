@@ -78,6 +78,7 @@ struct netdev_rxq;
 /* A snapshot of one receive queue. */
 struct iovtee_nic_rxq_info {
     unsigned int n_desc;        /* Receive descriptors. */
+    unsigned int n_ring;        /* Entries of the guest's ring, 0 if none. */
     unsigned int n_guest;       /* Guest buffers that the NIC holds. */
     unsigned int n_host;        /* Host buffers that the NIC holds, about. */
     uint64_t n_dry;             /* Host buffers given to a dry NIC. */

@@ -419,8 +419,9 @@ is_content(const struct iovtee_tee *tee)
     return iovtee_peer_equals(&tee->wanted, &tee->peer);
 }
 
-/* Returns NULL if 'tee' may have the peer that it wants.  Otherwise returns who
- * has it, or part of it, and stores the first such receive queue in '*rxq'.
+/* Returns NULL if 'tee' may have the peer that it wants.  Otherwise returns
+ * who has it, or part of it, and stores the first such receive queue in
+ * '*rxq'.
  *
  * Who only keeps a peer because the one that he wants is not to be had does
  * not count.  So if all that the user wants can be had then it is had, in
@@ -529,9 +530,9 @@ couple(struct iovtee_tee *tee)
     }
 }
 
-/* Stores in each of the MAX_RXQS elements of 'want' which one of the 'n' queues
- * of the guest in 'running' that receive queue of the peer shall be attached
- * to, or NULL. */
+/* Stores in each of the MAX_RXQS elements of 'want' which one of the 'n'
+ * queues of the guest in 'running' that receive queue of the peer shall be
+ * attached to, or NULL. */
 static void
 spread(const struct iovtee_tee *tee, struct iovtee_vq *const running[],
        size_t n, struct iovtee_vq *want[])

@@ -380,6 +380,16 @@ nic_get_status(const struct netdev *netdev, struct smap *args)
     return error;
 }
 
+/* Could most packets of a receive queue come in buffers of the host because it
+ * has more descriptors than the guest has buffers?  Drivers that hold few
+ * buffers, whatever their descriptors, do not count. */
+static bool
+is_too_long(const struct iovtee_nic_rxq_info *info)
+{
+    return (info->n_ring && info->n_desc > info->n_ring / 2
+            && info->n_guest + info->n_host > info->n_ring / 2);
+}
+
 static void
 nic_show(struct netdev_iovtee *dev, struct ds *s)
 {
@@ -411,6 +421,11 @@ nic_show(struct netdev_iovtee *dev, struct ds *s)
             ds_put_format(s, " (of %lld us at most)", info.longest_stop);
         }
         ds_put_cstr(s, "\n");
+        if (is_too_long(&info)) {
+            ds_put_format(s, "    hint: the guest's ring has %u buffers, with "
+                          "n_rxq_desc=%u fewer packets are copied\n",
+                          info.n_ring, info.n_ring / 2);
+        }
         free(user);
     }
 }

@@ -37,6 +37,8 @@ struct nic_rxq {
     bool filling;               /* Between set-up and the first poll? */
     bool stuck;                 /* Must the device be restarted to take the
                                  * guest's buffers back? */
+    bool unset;                 /* Must it be set up before the device may
+                                 * be started? */
     bool refused;               /* Was a refill put off since last packets? */
     bool starved;               /* Do frames wait because of that? */
     uint32_t n_empty;           /* Polls without packets since 'refused'. */
@@ -95,6 +97,7 @@ struct iovtee_nic *iovtee_nic_by_port_id(uint16_t port_id);
 uint32_t iovtee_nic_longest_frame(const struct iovtee_nic *);
 int iovtee_nic_start(struct iovtee_nic *);
 void iovtee_nic_rxq_destroy(struct nic_rxq *);
+int iovtee_nic_set_up_rxqs(struct iovtee_nic *);
 void iovtee_nic_detach__(struct iovtee_nic *, const unsigned long *rxqs);
 
 #endif /* iovtee-nic-private.h */

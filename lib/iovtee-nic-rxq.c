@@ -229,6 +229,7 @@ __wrap_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t id, uint16_t n_desc,
     rxq->host = mp;
     rxq->socket_id = socket_id;
     rxq->n_desc = n_desc;
+    rxq->unset = false;
     rxq_restarted(rxq);
     rxq->feed = NULL;
     if (!nic->copy_only) {
@@ -513,6 +514,30 @@ nic_unlock(struct iovtee_nic *nic)
     }
 }
 
+/* Sets those receive queues of 'nic', which is stopped, up that must be before
+ * it may be started.  Returns 0 if successful.  Otherwise returns a negative
+ * errno value; some of the queues still must be set up. */
+int
+iovtee_nic_set_up_rxqs(struct iovtee_nic *nic)
+{
+    int error = 0;
+
+    for (unsigned int i = 0; i < nic->n_rxq; i++) {
+        struct nic_rxq *rxq = nic->rxqs[i];
+
+        if (rxq && rxq->unset) {
+            int ret = __real_rte_eth_rx_queue_setup(nic->port_id, i,
+                                                    rxq->n_desc,
+                                                    rxq->socket_id, NULL,
+                                                    rxq->feed);
+
+            rxq->unset = ret != 0;
+            error = error ? error : ret;
+        }
+    }
+    return error;
+}
+
 /* Stops the whole device, and sets the queues that are stuck up anew if even
  * that does not free their buffers.  Returns 0 if successful, otherwise a
  * negative errno value. */
@@ -521,21 +546,18 @@ nic_stop(struct iovtee_nic *nic)
 {
     int ret = rte_eth_dev_stop(nic->port_id);
 
-    for (size_t i = 0; !ret && i < ARRAY_SIZE(nic->rxqs); i++) {
-        if (nic->rxqs[i]) {
-            rxq_restarted(nic->rxqs[i]);
-        }
+    if (ret) {
+        return ret;
     }
-    for (size_t i = 0; !ret && i < ARRAY_SIZE(nic->rxqs); i++) {
+    for (unsigned int i = 0; i < nic->n_rxq; i++) {
         struct nic_rxq *rxq = nic->rxqs[i];
 
-        if (rxq && rxq->stuck && rxq_n_guest(rxq)) {
-            ret = __real_rte_eth_rx_queue_setup(nic->port_id, rxq->id,
-                                                rxq->n_desc, rxq->socket_id,
-                                                NULL, rxq->feed);
+        if (rxq) {
+            rxq_restarted(rxq);
+            rxq->unset |= rxq->stuck && rxq_n_guest(rxq);
         }
     }
-    return ret;
+    return iovtee_nic_set_up_rxqs(nic);
 }
 
 /* Stops and starts the whole device, because there are queues that are stuck.

@@ -271,8 +271,11 @@ iovtee_nic_set_admin_up(struct iovtee_nic *nic, bool up)
 int
 iovtee_nic_start(struct iovtee_nic *nic)
 {
-    int ret = rte_eth_dev_start(nic->port_id);
+    int ret = iovtee_nic_set_up_rxqs(nic);
 
+    if (!ret) {
+        ret = rte_eth_dev_start(nic->port_id);
+    }
     if (!ret && nic->admin_down) {
         rte_eth_dev_set_link_down(nic->port_id);
     }

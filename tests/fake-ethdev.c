@@ -61,7 +61,7 @@ static struct fake_counts counts;
 static struct queue queues[FAKE_MAX_RXQS];
 static unsigned int n_queues;
 static bool started;
-static unsigned int n_failing_starts;
+static unsigned int n_failing_starts, n_failing_setups;
 static bool policing;
 
 /* Memory of others: steps that will succeed before one fails (0 for none),
@@ -262,7 +262,7 @@ fake_eth_init(const struct fake_driver *d)
         fake_rxqs[i].queue_id = i;
         data[i] = &queues[i];
     }
-    n_queues = n_failing_starts = 0;
+    n_queues = n_failing_starts = n_failing_setups = 0;
     started = policing = false;
     stop_cb = NULL;
     rte_eth_fp_ops[FAKE_PORT].rxq.data = data;
@@ -318,6 +318,13 @@ void
 fake_eth_fail_starts(unsigned int n)
 {
     n_failing_starts = n;
+}
+
+/* The next 'n' set-ups of receive queues will fail. */
+void
+fake_eth_fail_setups(unsigned int n)
+{
+    n_failing_setups = n;
 }
 
 /* Sets whether the netdev drops all frames that it receives. */
@@ -446,6 +453,11 @@ __real_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t id, uint16_t n_desc,
     if (driver.release != FAKE_NEVER) {
         queue_release(q);
     }
+    if (n_failing_setups) {
+        n_failing_setups--;
+        q->mp = NULL;
+        return -ENOMEM;
+    }
     CHECK(q->tail == q->armed || q->n_desc == n_desc);
     q->mp = mp;
     q->n_desc = n_desc;
@@ -462,6 +474,7 @@ rte_eth_dev_start(uint16_t port_id)
     }
     counts.n_starts++;
     for (unsigned int i = 0; i < n_queues; i++) {
+        CHECK(queues[i].mp);
         queue_start(&queues[i]);
     }
     started = true;

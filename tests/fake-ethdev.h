@@ -87,6 +87,7 @@ void fake_eth_close(void);
 void fake_eth_get_counts(struct fake_counts *);
 bool fake_eth_is_started(void);
 void fake_eth_fail_starts(unsigned int n);
+void fake_eth_fail_setups(unsigned int n);
 void fake_eth_police(bool);
 void fake_eth_fail_dma(unsigned int n);
 unsigned int fake_eth_n_registered(void);

@@ -489,6 +489,40 @@ test_restart_fails(void)
     }
 }
 
+/* Nor is a device without each of its queues started. */
+static void
+test_setup_fails(void)
+{
+    for (unsigned int n = 1; n <= 5; n++) {
+        const struct fake_driver d = {
+            .refill = FAKE_BULK, .release = FAKE_SETUP,
+        };
+        struct rig rig;
+
+        rig_init(&rig, &d, 2, 128, 256);
+        for (int i = 0; i < 2; i++) {
+            CHECK(!iovtee_nic_attach(rig.nic, i, rig.lanes[i].guest.vq));
+        }
+        rig_run(&rig, 100);
+        fake_eth_fail_setups(n);
+        rig_detach(&rig, 0x3);
+        CHECK(!rxq_info(&rig, 0).n_guest && !rxq_info(&rig, 1).n_guest);
+        CHECK(!iovtee_nic_copy_only(rig.nic));
+        for (int i = 0; !fake_eth_is_started(); i++) {
+            CHECK(i < 4);
+            iovtee_nic_run(rig.nic);
+        }
+        rig_run(&rig, 100);
+        for (int i = 0; i < 2; i++) {
+            CHECK(!iovtee_nic_attach(rig.nic, i, rig.lanes[i].guest.vq));
+        }
+        rig_run(&rig, 200);
+        check_zero_copy(&rig, &rig.lanes[0]);
+        check_zero_copy(&rig, &rig.lanes[1]);
+        rig_destroy(&rig);
+    }
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -505,6 +539,7 @@ main(int argc, char *argv[])
         { "keeper", test_keeper },
         { "keeper-of-two", test_keeper_of_two },
         { "restart-fails", test_restart_fails },
+        { "setup-fails", test_setup_fails },
     };
 
     set_program_name(argv[0]);

@@ -109,33 +109,39 @@ class Switch:
         self.appctl("revalidator/wait")
 
     def _threads(self):
-        """Yields number and name of each thread of the switch."""
+        """The name of each thread of the switch, by its number."""
         with open(os.path.join(self.run, "ovs-vswitchd.pid")) as pidfile:
             tasks = "/proc/%u/task" % int(pidfile.read())
+        threads = {}
         for tid in os.listdir(tasks):
-            with open(os.path.join(tasks, tid, "comm")) as comm:
-                yield int(tid), comm.read().rstrip()
+            with contextlib.suppress(OSError):          # It may end.
+                with open(os.path.join(tasks, tid, "comm")) as comm:
+                    threads[int(tid)] = comm.read().rstrip()
+        return threads
 
     @contextlib.contextmanager
     def hurry(self):
         """Meanwhile neither librte_vhost's threads nor this process wait for a
         processor that others have.  (The PMD threads keep theirs: to wait for
         a lock on the processor of who has it would take long.)"""
-        threads = list(self._threads())
-        cpus = os.sched_getaffinity(0)
-        pmds = [re.match(r"pmd-c(\d+)", name) for _, name in threads]
-        others = cpus - {int(pmd.group(1)) for pmd in pmds if pmd}
-        tids = [0] + [tid for tid, name in threads if name == "vhost-events"]
-        check(others and len(tids) > 1, "nobody can hurry")
-        for tid in tids:
-            os.sched_setaffinity(tid, others)
-            os.sched_setscheduler(tid, os.SCHED_FIFO, os.sched_param(1))
+        threads = self._threads()
+        pmds = [re.match(r"pmd-c(\d+)", name) for name in threads.values()]
+        cpus = (os.sched_getaffinity(0)
+                - {int(pmd.group(1)) for pmd in pmds if pmd})
+        tids = [tid for tid, name in threads.items() if name == "vhost-events"]
+        check(cpus and tids, "nobody can hurry")
+        old = {tid: os.sched_getaffinity(tid) for tid in [0] + tids}
         try:
+            for tid in old:
+                os.sched_setaffinity(tid, cpus)
+                os.sched_setscheduler(tid, os.SCHED_FIFO, os.sched_param(1))
             yield
         finally:
-            for tid in tids:
-                os.sched_setscheduler(tid, os.SCHED_OTHER, os.sched_param(0))
-                os.sched_setaffinity(tid, cpus)
+            for tid in old:
+                with contextlib.suppress(ProcessLookupError):
+                    os.sched_setscheduler(tid, os.SCHED_OTHER,
+                                          os.sched_param(0))
+                    os.sched_setaffinity(tid, old[tid])
 
     def in_nic(self, port):
         return self.number(port, r"buffers: .* nic (\d+)")

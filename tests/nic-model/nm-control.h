@@ -63,7 +63,7 @@ bool nm_command(char *line, bool again, char *answer, size_t size);
  * until the next time, -1 for any. */
 int nm_command_run(void);
 
-/* nm-report.c: on the engine's thread or by it. */
+/* nm-report.c: by the engine's thread, or while it waits. */
 void nm_report_stats(struct nm_dev *, char *json, size_t size);
 void nm_report_latency(struct nm_dev *, char *json, size_t size);
 void nm_report_guest(struct nm_guest *, char *json, size_t size);

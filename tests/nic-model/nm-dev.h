@@ -24,7 +24,7 @@
  * the application, on any of its threads.  All else, and whatever here says
  * "engine's", belongs to the engine: one thread that plays the hardware of
  * all devices.  Others touch it only through nm_engine_call() (nm-engine.h),
- * which runs a function on that thread. */
+ * which runs a function while that thread waits. */
 
 #include <stdbool.h>
 #include <stdint.h>

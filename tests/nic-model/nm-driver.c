@@ -242,12 +242,19 @@ static const uint8_t default_key[NM_RSS_KEY_LEN] = {
     0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
 };
 
+static void
+do_defaults(void *dev)
+{
+    char defaults[] = "";
+
+    nm_source_configure(dev, defaults);
+}
+
 static int
 dev_init(struct nm_dev *dev, struct rte_vdev_device *vdev)
 {
     static uint8_t n_created;
     struct arguments arguments = { .cpu = -1, .dev = dev };
-    char defaults[] = "";
     int error;
 
     snprintf(dev->name, sizeof dev->name, "%s", rte_vdev_device_name(vdev));
@@ -265,7 +272,7 @@ dev_init(struct nm_dev *dev, struct rte_vdev_device *vdev)
         error = -EIO;
     }
     if (!error) {
-        nm_source_configure(dev, defaults);
+        nm_engine_call(do_defaults, dev);
         nm_lock();
         devs[n_devs++] = dev;
         nm_unlock();

@@ -110,9 +110,9 @@ engine_main(void *aux)
             sched_yield();
         } else if (engine_round(now, &soon)) {
             last = now;
-            engine.n_busy++;
+            nm_add(&engine.n_busy, 1);
         } else if (now - last < patience || soon) {
-            engine.n_idle++;
+            nm_add(&engine.n_idle, 1);
             sched_yield();
         } else {
             struct timespec ts = { 0, SLEEP_NS };
@@ -123,7 +123,8 @@ engine_main(void *aux)
     return aux;
 }
 
-/* Runs 'fn' with 'arg' between two rounds.
+/* Runs 'fn' with 'arg' between two rounds.  'fn' must not have anything else
+ * run so.
  *
  * The caller does so itself rather than have the engine's thread do it, which
  * may have to wait for a processor: a register of a NIC answers at once. */
@@ -188,8 +189,11 @@ do_add(void *dev)
 }
 
 static void
-do_remove(void *dev)
+do_remove(void *dev_)
 {
+    struct nm_dev *dev = dev_;
+
+    nm_source_stop(dev->source);
     for (unsigned int i = 0; i < engine.n_devs; i++) {
         engine.devs[i]->wire = (engine.devs[i]->wire == dev ? NULL
                                 : engine.devs[i]->wire);
@@ -329,8 +333,14 @@ nm_engine_get_rounds(uint64_t *busy, uint64_t *idle)
     *idle = nm_get(&engine.n_idle);
 }
 
+static void
+do_awake(void *awake)
+{
+    engine.awake = *(bool *) awake;
+}
+
 void
 nm_engine_set_awake(bool awake)
 {
-    engine.awake = awake;
+    nm_engine_call(do_awake, &awake);
 }

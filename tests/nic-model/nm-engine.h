@@ -44,7 +44,7 @@ bool nm_engine_add(struct nm_dev *, int cpu);
 void nm_engine_remove(struct nm_dev *);
 void nm_engine_call(void (*)(void *), void *);
 
-/* Guests that it plays; on its thread. */
+/* Guests that it plays; by nm_engine_call(). */
 void nm_engine_add_guest(struct nm_guest *);
 void nm_engine_remove_guest(struct nm_guest *);
 

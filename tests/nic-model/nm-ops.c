@@ -74,7 +74,7 @@ set_link_down(struct rte_eth_dev *eth)
     return set_link(eth, false);
 }
 
-/* Runs on the engine: takes over what the application has configured. */
+/* Runs while the engine waits: takes over what the application has configured. */
 static void
 do_sync(void *eth_)
 {

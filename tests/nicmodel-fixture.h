@@ -217,7 +217,7 @@ drain(uint16_t port, uint16_t q)
 }
 
 static inline void
-finish(void)
+close_devices(void)
 {
     close(ctl_fd);
     for (int i = 0; i < 2; i++) {
@@ -227,6 +227,12 @@ finish(void)
         }
     }
     CHECK(access(CTL, F_OK));
+}
+
+static inline void
+finish(void)
+{
+    close_devices();
     CHECK(!rte_eal_cleanup());
 }
 

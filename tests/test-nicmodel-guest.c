@@ -297,8 +297,13 @@ test_life(void)
     /* The switch finds it again, and then the devices go. */
     wait_connected(true);
     wait_stat("connected", 1);
-    finish();
+    close_devices();
     CHECK(access(PATH, F_OK));
+
+    /* librte_vhost's thread must not be at it when EAL's memory goes. */
+    wait_connected(false);
+    CHECK(!rte_vhost_driver_unregister(PATH));
+    CHECK(!rte_eal_cleanup());
 }
 
 /* The switch uses what was not available. */

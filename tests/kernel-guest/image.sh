@@ -23,9 +23,10 @@
 #     vmlinuz     kernel of Debian's PACKAGE, linux-image-cloud-amd64 if not
 #                 given
 #     initramfs   busybox, kernel modules MODULE... and what they need, and
-#                 INIT, as "init"; a guest's of the system tests if not given
+#                 INIT, as "init"; a guest's of the system tests, with ethtool,
+#                 if not given
 #
-# Downloads two packages with apt-get, installs neither, needs no privileges.
+# Downloads packages with apt-get, installs none, needs no privileges.
 # Prints nothing if all is well; otherwise one line that says what is missing,
 # and exits with status 77, for "skip this test".
 
@@ -33,6 +34,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 package=linux-image-cloud-amd64
 init=$here/init
 modules="virtio_pci virtio_net qemu_fw_cfg"
+programs=sbin/ethtool
+debs="busybox-static ethtool libmnl0 libc6"
 umask 022
 LC_ALL=C
 export LC_ALL
@@ -78,6 +81,24 @@ copy_modules () {
     "$busybox" depmod -b "$2" "$version"
 }
 
+# copy_programs FROM TO: copies $programs and the libraries that they need from
+# folder FROM to folder TO.
+copy_programs () {
+    lib=lib/x86_64-linux-gnu
+    loader=lib64/ld-linux-x86-64.so.2
+    for program in $programs; do
+        mkdir -p "$2/bin" "$2/lib" "$2/lib64" &&
+        cp "$1/$program" "$2/bin" &&
+        cp "$1/$lib/${loader##*/}" "$2/$loader" &&
+        # "NAME => FILE (ADDRESS)", and the loader itself.
+        "$2/$loader" --library-path "$1/$lib:$1/usr/$lib" --list \
+            "$1/$program" > libraries || return
+        for file in $(sed -n 's/.* => \(.*\) (.*/\1/p' libraries); do
+            cp "$file" "$2/lib" || return
+        done
+    done
+}
+
 # Makes folder "rootfs", all but "init", and file "vmlinuz" in the current
 # folder.
 make_rootfs () {
@@ -85,6 +106,7 @@ make_rootfs () {
     mkdir -p rootfs/bin rootfs/dev rootfs/proc rootfs/sys rootfs/tmp &&
     cp "$busybox" rootfs/bin/busybox &&
     copy_modules root rootfs &&
+    copy_programs root rootfs &&
     cp root/boot/vmlinuz-* vmlinuz
 }
 
@@ -104,7 +126,7 @@ case $# in
     *)
         dir=$1 package=$2 init=$(cd "$(dirname "$3")" && pwd)/${3##*/}
         shift 3
-        modules=$*
+        modules=$* programs= debs=busybox-static
         set -- "$dir" ;;
 esac
 test "$(uname -m)" = x86_64 || skip "kernel guests need an x86-64 machine"
@@ -116,7 +138,8 @@ exec 9>"$dir/lock"
 flock 9 || exit 1
 
 if test ! -e "$dir/vmlinuz" || test "$here/image.sh" -nt "$dir/vmlinuz" ||
-   test "$(cat "$dir/contents" 2>/dev/null)" != "$package $modules"; then
+   test "$(cat "$dir/contents" 2>/dev/null)" != "$package $debs $modules"
+then
     command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
         skip "kernel guests need apt-get and dpkg-deb to get a kernel"
     tmp=$(mktemp -d) || exit 1
@@ -125,13 +148,13 @@ if test ! -e "$dir/vmlinuz" || test "$here/image.sh" -nt "$dir/vmlinuz" ||
     chmod 755 "$tmp"
     kernel=$(kernel_package)
     cd "$tmp" || exit 1
-    test -n "$kernel" && unpacked "$kernel" busybox-static ||
+    test -n "$kernel" && unpacked "$kernel" $debs ||
         skip "cannot download Debian's $package and" \
-             "busybox-static (apt-get update may help)"
+             "$debs (apt-get update may help)"
     make_rootfs || skip "cannot make a guest of Debian's packages"
     rm -rf "$dir/rootfs" "$dir/initramfs"
     cp -R rootfs "$dir/rootfs" && cp vmlinuz "$dir/vmlinuz" &&
-        echo "$package $modules" > "$dir/contents" || exit 1
+        echo "$package $debs $modules" > "$dir/contents" || exit 1
 fi
 if test ! -e "$dir/initramfs" || test "$init" -nt "$dir/initramfs"; then
     make_initramfs "$dir" || skip "cannot make an initramfs in $dir"

@@ -340,21 +340,10 @@ print_queues(struct iovtee_tee *tee)
     ds_destroy(&s);
 }
 
-/* Several queues of one guest. */
+/* Several queues of one guest, one by one. */
 static void
-test_queues(void)
+queues_one_by_one(struct iovtee_tee *tee, struct iovtee_vq *vqs)
 {
-    struct iovtee_vq *vqs = xzalloc_cacheline(N_RXQS * sizeof *vqs);
-    struct iovtee_tee *tee;
-
-    setup();
-    tee = guests[0].tee;
-    for (unsigned int q = 0; q < N_RXQS; q++) {
-        vqs[q].q = q;
-    }
-    set_running(0, false);
-    want(0, 0, ALL);
-
     printf("One by one.\n");
     set_queues(tee, vqs, 0xf);
     print_queues(tee);
@@ -362,7 +351,12 @@ test_queues(void)
     print_queues(tee);
     set_queues(tee, vqs, 0);
     print_queues(tee);
+}
 
+/* All at once, while others want something. */
+static void
+queues_at_once(struct iovtee_tee *tee, struct iovtee_vq *vqs)
+{
     printf("All at once.\n");
     iovtee_tee_hold(tee);
     set_queues(tee, vqs, 0xf);
@@ -382,7 +376,12 @@ test_queues(void)
     set_queues(tee, vqs, 0x6);
     iovtee_tee_release(tee);
     print_queues(tee);
+}
 
+/* Some of them at once. */
+static void
+queues_in_part(struct iovtee_tee *tee, struct iovtee_vq *vqs)
+{
     printf("One ends and one begins.\n");
     iovtee_tee_hold(tee);
     set_queues(tee, vqs, 0xc);
@@ -395,6 +394,24 @@ test_queues(void)
     print_queues(tee);
     iovtee_tee_release(tee);
     print_queues(tee);
+}
+
+static void
+test_queues(void)
+{
+    struct iovtee_vq *vqs = xzalloc_cacheline(N_RXQS * sizeof *vqs);
+    struct iovtee_tee *tee;
+
+    setup();
+    tee = guests[0].tee;
+    for (unsigned int q = 0; q < N_RXQS; q++) {
+        vqs[q].q = q;
+    }
+    set_running(0, false);
+    want(0, 0, ALL);
+    queues_one_by_one(tee, vqs);
+    queues_at_once(tee, vqs);
+    queues_in_part(tee, vqs);
 
     printf("The NIC goes.\n");
     iovtee_tee_hold(tee);

@@ -26,7 +26,8 @@
 #
 #     console     what the kernel said, console.N in an Nth try that hung
 #     qemu        what QEMU said
-#     dma         where the NIC wrote frames to, as QEMU traces it
+#     dma         where the NIC wrote frames to, and which were too long for
+#                 it, as QEMU traces it
 #
 # NIC, which is $PCI_MODEL to COMMAND, is a device of QEMU: igb or e1000e, or
 # another one, for which "dma" stays empty and $PCI_TRACE is empty, too.  It is
@@ -99,7 +100,8 @@ run_machine () {
         -serial chardev:output \
         -virtfs local,path=/,mount_tag=host,readonly=on,$share \
         -virtfs local,path="$results",mount_tag=results,$share \
-        -D "$results/dma" ${trace:+-trace $trace} \
+        -D "$results/dma" \
+        ${trace:+-trace $trace -trace e1000x_rx_oversized} \
         -device intel-iommu,intremap=on,aw-bits=48 \
         -netdev hubport,id=nic,hubid=1 -netdev hubport,id=cable,hubid=1 \
         -device $1,netdev=nic,addr=0x3,mac=02:00:00:00:01:00 \

@@ -67,6 +67,7 @@ PCI_TESTSUITE_AT = \
 	tests/system-kernel-macros.at \
 	tests/system-pci-kernel.at \
 	tests/system-pci-macros.at \
+	tests/system-pci-no-iommu.at \
 	tests/system-pci-testsuite.at \
 	tests/system-pci.at \
 	tests/system-tee-macros.at
@@ -439,11 +440,16 @@ check-pci-quick: all $(PCI_TESTSUITE)
 	RECHECK=$(RECHECK) $(srcdir)/tests/pci/check.sh igb -k short \
 	    $(TESTSUITEFLAGS)
 
+# Those for a machine without an IOMMU.
+check-pci-no-iommu: all $(PCI_TESTSUITE)
+	RECHECK=$(RECHECK) $(srcdir)/tests/pci/check.sh igb-no-iommu \
+	    -k no-iommu $(TESTSUITEFLAGS)
+
 # All tests with several PCI NICs, and a table of the results.
 check-pci-matrix: all $(PCI_TESTSUITE)
 	RECHECK=$(RECHECK) $(srcdir)/tests/pci/check.sh "$(PCI_NICS)" \
 	    $(TESTSUITEFLAGS)
-PCI_NICS = igb e1000e
+PCI_NICS = igb e1000e igb-no-iommu
 
 check-build: all $(BUILD_TESTSUITE)
 	$(RUN_SUITE) $(BUILD_TESTSUITE) -C tests
@@ -494,4 +500,4 @@ clean-local:
 	-rm -f tests/system-iovtee-testsuite.log
 
 .PHONY: check-build check-long check-ovs check-pci check-pci-matrix \
-	check-pci-quick check-system check-thread-safety check-tsan
+	check-pci-no-iommu check-pci-quick check-system check-thread-safety check-tsan

@@ -13,7 +13,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-# Runs a command in a machine with an emulated PCI NIC behind an IOMMU.
+# Runs a command in a machine with an emulated PCI NIC, behind an IOMMU unless
+# told otherwise.
 #
 #     machine.sh --check
 #     machine.sh NIC RESULTS COMMAND
@@ -31,10 +32,13 @@
 #
 # NIC, which is $PCI_MODEL to COMMAND, is a device of QEMU: igb or e1000e, or
 # another one, for which "dma" stays empty and $PCI_TRACE is empty, too.  It is
-# at $PCI_NIC, bound to vfio-pci.  Its cable ends at $PCI_CABLE, a
-# virtio NIC.  There is KVM for machines in the machine, by the virtualization
-# of AMD's processors, which QEMU emulates; $IOVTEE_GUEST_CACHE has what a
-# Linux guest of the system tests boots from.
+# at $PCI_NIC, bound to vfio-pci.  If "-no-iommu" follows the name of the
+# device, then the machine has no IOMMU, $PCI_IOMMU is empty, and the NIC is
+# bound to uio_pci_generic, as Debian builds its kernels without
+# CONFIG_VFIO_NOIOMMU.  The NIC's cable ends at $PCI_CABLE, a virtio NIC.
+# There is KVM for machines in the machine, by the virtualization of AMD's
+# processors, which QEMU emulates; $IOVTEE_GUEST_CACHE has what a Linux guest
+# of the system tests boots from.
 #
 # "--check" only finds out whether there can be a machine, and does all
 # downloads.  If there cannot be one, one line says why, and the exit status is
@@ -52,7 +56,7 @@ cache=${IOVTEE_GUEST_CACHE-$cache}
 image=$cache/pci
 memory=2048                     # Of the machine, in MiB.
 modules="virtio_pci virtio_net qemu_fw_cfg 9p 9pnet_virtio overlay tun veth
-    vfio_iommu_type1 vfio-pci kvm-amd"
+    vfio_iommu_type1 vfio-pci uio_pci_generic kvm-amd"
 
 # prerequisites: sets $qemu, or says what is missing and exits.
 prerequisites () {
@@ -71,22 +75,22 @@ prerequisites () {
     "$here/../kernel-guest/image.sh" "$cache" || exit
 }
 
-# Prints the script that the machine runs, with NIC $1: COMMAND is $2.
+# Prints the script that the machine runs: COMMAND is $1.
 script () {
     cat <<END
 export PATH='$PATH' LC_ALL=C HOME=/root
 export RESULTS=/run/iovtee-results
 export IOVTEE_GUEST_CACHE='$cache'
 export PCI_NIC=0000:00:03.0 PCI_CABLE=0000:00:04.0
-export PCI_MODEL=$1 PCI_TRACE=$trace
-echo vfio-pci > /sys/bus/pci/devices/\$PCI_NIC/driver_override &&
-echo \$PCI_NIC > /sys/bus/pci/drivers/vfio-pci/bind &&
+export PCI_MODEL=$model PCI_TRACE=$trace PCI_IOMMU=$iommu
+echo $driver > /sys/bus/pci/devices/\$PCI_NIC/driver_override &&
+echo \$PCI_NIC > /sys/bus/pci/drivers/$driver/bind &&
 cd '$PWD' || exit 1
-$2
+$1
 END
 }
 
-# Runs QEMU, with NIC $1, until it ends.
+# Runs QEMU until it ends.
 run_machine () {
     share=security_model=none,multidevs=remap
     timeout -k 10 ${IOVTEE_MACHINE_TIME-900} $qemu \
@@ -102,9 +106,9 @@ run_machine () {
         -virtfs local,path="$results",mount_tag=results,$share \
         -D "$results/dma" \
         ${trace:+-trace $trace -trace e1000x_rx_oversized} \
-        -device intel-iommu,intremap=on,aw-bits=48 \
+        ${iommu:+-device $iommu} \
         -netdev hubport,id=nic,hubid=1 -netdev hubport,id=cable,hubid=1 \
-        -device $1,netdev=nic,addr=0x3,mac=02:00:00:00:01:00 \
+        -device $model,netdev=nic,addr=0x3,mac=02:00:00:00:01:00 \
         -device virtio-net-pci,netdev=cable,addr=0x4,mac=02:00:00:00:00:01 \
         </dev/null 3>&1 >"$results/qemu" 2>&1 &
     pid=$!
@@ -137,17 +141,25 @@ esac
 prerequisites
 mkdir -p "$2" && results=$(cd "$2" && pwd) || exit 1
 rm -f "$results/status"
-case $1 in
+model=${1%-no-iommu}
+if test "$model" = "$1"; then
+    iommu=intel-iommu,intremap=on,aw-bits=48
+    driver=vfio-pci
+else
+    iommu=
+    driver=uio_pci_generic
+fi
+case $model in
     igb) trace=igb_rx_desc_buff_write ;;
     e1000e) trace=e1000e_rx_desc_buff_write ;;
     *) trace= ;;
 esac
-script "$1" "$3" > "$results/command"
+script "$3" > "$results/command"
 pid=
 trap 'test -z "$pid" || kill $pid 2>/dev/null' 0
 trap 'exit 1' 1 2 13 15
 for try in 1 2 3 4 5; do
-    run_machine "$1"
+    run_machine
     status=$?
     test -n "$hung" || break
     mv "$results/console" "$results/console.$try"

@@ -500,4 +500,5 @@ clean-local:
 	-rm -f tests/system-iovtee-testsuite.log
 
 .PHONY: check-build check-long check-ovs check-pci check-pci-matrix \
-	check-pci-no-iommu check-pci-quick check-system check-thread-safety check-tsan
+	check-pci-no-iommu check-pci-quick check-system check-thread-safety \
+	check-tsan

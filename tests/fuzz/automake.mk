@@ -101,7 +101,7 @@ $(tests_fuzz_fuzz_vq_OBJECTS): \
 
 # Seconds for each of them: an hour altogether, and the short form.
 FUZZ_SECONDS = 720
-FUZZ_QUICK_SECONDS = 30
+FUZZ_QUICK_SECONDS = 60
 
 # CFLAGS of this build are not for clang.
 FUZZ = \

@@ -48,7 +48,7 @@
 #
 #     IOVTEE_GUEST_CACHE=DIR   where kernel and QEMU are kept between runs
 #                              (~/.cache/openvswitch-iovtee)
-#     IOVTEE_MACHINE_TIME=N    seconds that COMMAND may take (900)
+#     IOVTEE_MACHINE_TIME=N    seconds that COMMAND may take (1800)
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME-$HOME/.cache}/openvswitch-iovtee
@@ -93,7 +93,7 @@ END
 # Runs QEMU until it ends.
 run_machine () {
     share=security_model=none,multidevs=remap
-    timeout -k 10 ${IOVTEE_MACHINE_TIME-900} $qemu \
+    timeout -k 10 ${IOVTEE_MACHINE_TIME-1800} $qemu \
         -nodefaults -no-user-config -display none -no-reboot \
         -machine q35,hpet=off -cpu max,+svm -smp 2 -m $memory \
         -kernel "$image/vmlinuz" -initrd "$image/initramfs" -append \

@@ -414,8 +414,9 @@ iovtee_nic_detach__(struct iovtee_nic *nic, const unsigned long *rxqs)
         if (rxq) {
             ovs_spin_lock(&rxq->gate);
             rxq_revoke(rxq);
-            stuck |= rxq->stuck;
-            if (!rxq->stuck) {
+            if (rxq->stuck) {
+                stuck = true;
+            } else {
                 rxq_let_go(rxq);
             }
         }

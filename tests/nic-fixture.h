@@ -94,6 +94,15 @@ rig_init(struct rig *rig, const struct fake_driver *d, unsigned int n_lanes,
     rig_reconfigure(rig, n_lanes, n_desc);
 }
 
+/* Has each receive queue get its buffers from the guest of its lane. */
+static inline void
+rig_attach(struct rig *rig)
+{
+    for (unsigned int i = 0; i < rig->n_lanes; i++) {
+        CHECK(!iovtee_nic_attach(rig->nic, i, rig->lanes[i].guest.vq));
+    }
+}
+
 /* Takes the guests' buffers back from the receive queues of which the bit is
  * set in 'rxqs'. */
 static inline void

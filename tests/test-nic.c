@@ -252,9 +252,7 @@ two(enum fake_refill refill, enum fake_release release)
     uint32_t n_guest;
 
     rig_init(&rig, &d, 2, 128, 256);
-    for (int i = 0; i < 2; i++) {
-        CHECK(!iovtee_nic_attach(rig.nic, i, rig.lanes[i].guest.vq));
-    }
+    rig_attach(&rig);
     rig_run(&rig, 200);
     check_zero_copy(&rig, &rig.lanes[0]);
     check_zero_copy(&rig, &rig.lanes[1]);
@@ -301,9 +299,7 @@ test_several(void)
         struct rig rig;
 
         rig_init(&rig, &d, 2, 128, 256);
-        for (int q = 0; q < 2; q++) {
-            CHECK(!iovtee_nic_attach(rig.nic, q, rig.lanes[q].guest.vq));
-        }
+        rig_attach(&rig);
         rig_run(&rig, 200);
         fake_eth_get_counts(&before);
         rig_detach(&rig, 0x3);
@@ -326,9 +322,7 @@ test_several(void)
         /* Nothing is attached, and nothing is locked. */
         rig_detach(&rig, 0x3);
         rig_run(&rig, 100);
-        for (int q = 0; q < 2; q++) {
-            CHECK(!iovtee_nic_attach(rig.nic, q, rig.lanes[q].guest.vq));
-        }
+        rig_attach(&rig);
         rig_run(&rig, 100);
         check_zero_copy(&rig, &rig.lanes[0]);
         check_zero_copy(&rig, &rig.lanes[1]);
@@ -437,9 +431,7 @@ test_keeper_of_two(void)
         struct rig rig;
 
         rig_init(&rig, &d, 2, 128, 256);
-        for (int q = 0; q < 2; q++) {
-            CHECK(!iovtee_nic_attach(rig.nic, q, rig.lanes[q].guest.vq));
-        }
+        rig_attach(&rig);
         rig_run(&rig, 100);
         if (first == 0x2) {
             fake_eth_fail_starts(2);
@@ -468,9 +460,7 @@ test_restart_fails(void)
 
         rig_init(&rig, &d, 2, 128, 256);
         iovtee_nic_set_admin_up(rig.nic, release != FAKE_SETUP);
-        for (int i = 0; i < 2; i++) {
-            CHECK(!iovtee_nic_attach(rig.nic, i, rig.lanes[i].guest.vq));
-        }
+        rig_attach(&rig);
         rig_run(&rig, 100);
         fake_eth_fail_starts(4);
         rig_detach(&rig, 0x1);
@@ -500,9 +490,7 @@ test_setup_fails(void)
         struct rig rig;
 
         rig_init(&rig, &d, 2, 128, 256);
-        for (int i = 0; i < 2; i++) {
-            CHECK(!iovtee_nic_attach(rig.nic, i, rig.lanes[i].guest.vq));
-        }
+        rig_attach(&rig);
         rig_run(&rig, 100);
         fake_eth_fail_setups(n);
         rig_detach(&rig, 0x3);
@@ -513,9 +501,7 @@ test_setup_fails(void)
             iovtee_nic_run(rig.nic);
         }
         rig_run(&rig, 100);
-        for (int i = 0; i < 2; i++) {
-            CHECK(!iovtee_nic_attach(rig.nic, i, rig.lanes[i].guest.vq));
-        }
+        rig_attach(&rig);
         rig_run(&rig, 200);
         check_zero_copy(&rig, &rig.lanes[0]);
         check_zero_copy(&rig, &rig.lanes[1]);

@@ -29,7 +29,8 @@
  *     check=1|2         check mode, see nm-check.h
  *     touch=1           frames that are sent are read as a whole
  *
- * The functions run while the engine waits, or before it knows of the device. */
+ * The functions run while the engine waits, or before it knows of the
+ * device. */
 
 struct nm_dev;
 

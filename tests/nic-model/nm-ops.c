@@ -74,7 +74,8 @@ set_link_down(struct rte_eth_dev *eth)
     return set_link(eth, false);
 }
 
-/* Runs while the engine waits: takes over what the application has configured. */
+/* Runs while the engine waits: takes over what the application has
+ * configured. */
 static void
 do_sync(void *eth_)
 {

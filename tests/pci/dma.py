@@ -130,13 +130,13 @@ def main():
     parser.add_argument('guest', type=int)
     args = parser.parse_args()
 
-    look = pages if args.physical else mappings
+    look, whose = ((pages, find_physical) if args.physical
+                   else (mappings, find))
     switch, guest = look(args.switch), look(args.guest)
     count = Counter()
     with open('/proc/%d/mem' % args.guest, 'rb') as mem:
         for address, length in writes(args.trace, args.skip):
-            where, found = (find_physical if args.physical else find)(
-                address, switch, guest)
+            where, found = whose(address, switch, guest)
             count[where] += 1
             if args.hex and found is not None:
                 mem.seek(found)

@@ -29,7 +29,8 @@ iovtee_vq_get_info(struct iovtee_vq *vq, struct iovtee_vq_info *info)
     ovs_spin_lock(&vq->lock);
     info->state = vq->state;
     info->size = vq->size;
-    info->reserve = vq->reserve;
+    info->max_lent = vq->max_lent;
+    info->n_spared = vq->n_spared;
     memcpy(info->n, vq->ledger.n, sizeof info->n);
     info->n_violations = vq->ledger.n_violations;
     info->fault = vq->vring.fault;

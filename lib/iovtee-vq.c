@@ -90,7 +90,8 @@ iovtee_vq_create(const struct iovtee_vq_config *config)
     vq->port = xstrdup(config->port);
     vq->q = config->q;
     vq->size = ring->vring.size;
-    vq->reserve = MAX(1, vq->size / 8);
+    vq->max_lent = vq->size - MAX(1, vq->size / 8);
+    vq->n_spared = MAX(1, vq->size / 32);
     vq->hdr_len = ring->hdr_len;
     vq->mergeable = ring->features & (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF);
     vq->guest_csum = ring->features & (UINT64_C(1) << VIRTIO_NET_F_GUEST_CSUM);

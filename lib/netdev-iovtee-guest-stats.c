@@ -224,7 +224,7 @@ iovtee_guest_port_why_copied(struct iovtee_guest_port *port)
                             iovtee_vring_fault_text(info.fault));
         } else if (info.logged) {
             why = xstrdup(iovtee_copy_reason_text(IOVTEE_COPY_MIGRATION));
-        } else if (info.n_unfit > info.reserve) {
+        } else if (info.n_unfit > info.n_spared) {
             why = xasprintf("queue %u: %s (%"PRIu32" bytes)", q,
                             iovtee_copy_reason_text(info.unfit),
                             info.unfit_len);
@@ -267,9 +267,10 @@ show_queue(struct iovtee_guest_port *port, unsigned int q, struct ds *s)
     if (!iovtee_guest_get_info(port->guest, q, &info)) {
         return;
     }
-    ds_put_format(s, "  queue %u: %s, ring of %"PRIu32" (%"PRIu32" kept for "
-                  "copies)\n", q, iovtee_vq_state_to_string(info.state),
-                  info.size, info.reserve);
+    ds_put_format(s, "  queue %u: %s, ring of %"PRIu32" (the NIC gets up to "
+                  "%"PRIu32", and not the last %"PRIu32")\n", q,
+                  iovtee_vq_state_to_string(info.state), info.size,
+                  info.max_lent, info.n_spared);
     ds_put_format(s, "    guest memory: %"PRIu64" kB in %"PRIuSIZE" region%s, "
                   "NUMA node %d\n", info.mem_size / 1024, info.n_mem_regions,
                   info.n_mem_regions == 1 ? "" : "s", info.numa_id);

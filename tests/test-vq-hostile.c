@@ -151,11 +151,11 @@ test_huge(void)
             .flags = IOVTEE_DESC_F_WRITE,
         });
     }
-    CHECK(!iovtee_vq_post(f.vq, objs, 1, false, UINT16_MAX, &f.posted,
+    CHECK(!iovtee_vq_post(f.vq, objs, 1, false, UINT16_MAX, &f.nic,
                           &unfit));
     CHECK(unfit);
     CHECK(iovtee_vq_post(f.vq, objs, 1, false,
-                         UINT16_MAX - RTE_PKTMBUF_HEADROOM, &f.posted,
+                         UINT16_MAX - RTE_PKTMBUF_HEADROOM, &f.nic,
                          &unfit) == 1);
     CHECK(((struct rte_mbuf *) objs[0])->buf_len == UINT16_MAX);
     rte_mempool_put(f.vq->shells, objs[0]);

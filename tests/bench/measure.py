@@ -207,14 +207,18 @@ class Search:
 
     As in ETSI TST 009, "binary search with loss verification": a trial that
     fails is repeated, and only 'verify' failures at the same number count.
-    Then the result has to pass 'confirm' more trials; each time it does not,
-    it is lowered by 'step' (a share) and has to pass anew.
+    Then the result has to pass 'confirm' more trials before it fails 'verify';
+    otherwise it is lowered by 'step' (a share) and has to pass anew.
+
+    Trials are short and 'verify' is high because what stops a virtual machine
+    for a moment (and nothing in it can tell) makes good numbers fail, but no
+    bad ones pass.
 
         while not search.done:
             search.report(passes(search.next))
     """
 
-    def __init__(self, high, resolution=0.02, verify=2, confirm=3,
+    def __init__(self, high, resolution=0.02, verify=8, confirm=3,
                  step=0.02):
         self.low, self.high = 0, high
         self.resolution = resolution
@@ -256,6 +260,8 @@ class Search:
             self.passes += 1
             self.done = self.passes >= self.confirm
         else:
-            self.passes = 0
-            self.low = self.next = int(self.low * (1 - self.step))
-            self.done = self.low == 0
+            self.failures += 1
+            if self.failures >= self.verify:
+                self.failures = self.passes = 0
+                self.low = self.next = int(self.low * (1 - self.step))
+                self.done = self.low == 0

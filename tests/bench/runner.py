@@ -32,9 +32,10 @@ import measure
 import windows
 from rig import LANES, Error, Rig
 
-MAX_TRIALS = 80         # Of a search...
-MAX_DISTURBED = 20      # ...during which the PMD thread was preempted.
-TRIAL_MS = 200
+MAX_TRIALS = 300        # Of a search...
+MAX_DISTURBED = 100     # ...during which the PMD thread was preempted.
+TRIAL_MS = 20
+LATENCY_MS = 200
 LATENCY_ROUNDS = 7
 
 
@@ -179,7 +180,7 @@ class Bench:
                 nic = traffic.ways[0]["nic"]
                 rig.nics.command("sink %s latency=1" % nic)
                 traffic.describe("rate=%d wait=0 stamp=1" % rate)
-                window = traffic.timed(TRIAL_MS)
+                window = traffic.timed(LATENCY_MS)
                 answer = rig.nics.command("latency " + nic)
                 rig.nics.command("sink %s" % nic)
                 if window["waited"] < measure.DISTURBED:

@@ -15,6 +15,7 @@
 
 """Tests of measure.py."""
 
+import itertools
 import unittest
 
 import measure
@@ -165,11 +166,17 @@ class SearchTest(unittest.TestCase):
         self.assertEqual(self.search(lambda s: True).result, 1000)
         self.assertEqual(self.search(lambda s: False).result, 0)
 
-    def test_single_failure_does_not_count(self):
-        fails = iter([False, True] * 1000)
-        s = self.search(lambda s: s.next <= 500 and (s.confirming
-                                                     or next(fails)))
+    def test_some_failures_do_not_count(self):
+        passes = itertools.cycle([False, False, False, True])
+        s = self.search(lambda s: s.next <= 500 and next(passes), verify=10)
         self.assertTrue(490 <= s.result <= 500)
+
+    def test_failures_in_a_confirmation_count(self):
+        # Two of five pass: three times two are never reached.
+        passes = itertools.cycle([True, True, False, False, False])
+        s = self.search(lambda s: not s.confirming or next(passes),
+                        verify=3)
+        self.assertLess(s.result, 1000)
 
     def test_confirmation_lowers(self):
         s = self.search(lambda s: s.next <= (400 if s.confirming else 500))

@@ -33,7 +33,7 @@
 here=$(cd "$(dirname "$0")" && pwd)
 package=linux-image-cloud-amd64
 init=$here/init
-modules="virtio_pci virtio_net qemu_fw_cfg"
+modules="virtio_pci virtio_net qemu_fw_cfg uio_pci_generic"
 programs=sbin/ethtool
 debs="busybox-static ethtool libmnl0 libc6"
 umask 022

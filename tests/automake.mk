@@ -98,6 +98,8 @@ EXTRA_DIST += \
 	tests/hostile/switch.py \
 	tests/kernel-guest/image.sh \
 	tests/kernel-guest/init \
+	tests/kernel-guest/memory.py \
+	tests/kernel-guest/testpmd.sh \
 	tests/pci/check.sh \
 	tests/pci/dma.py \
 	tests/pci/init \

@@ -27,8 +27,8 @@
 #     kill                kills it and waits until it is gone
 #     alive               is it there?
 #
-# Exits with status 77, for "skip this test", if testpmd, unlike Debian's, has no
-# shared libraries.
+# Exits with status 77, for "skip this test", if testpmd, unlike Debian's, has
+# no shared libraries.
 
 initramfs=$1
 archives=$2

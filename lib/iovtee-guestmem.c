@@ -31,6 +31,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+/* Regions are aligned to this at least, so that huge pages of shared memory
+ * can be mapped as such. */
+#define HUGE_PAGE_SIZE (UINT64_C(2) * 1024 * 1024)
+
 /* What translation needs of one region, packed so that the two regions of an
  * ordinary guest lie in one cache line. */
 struct lookup {
@@ -46,7 +50,8 @@ struct iovtee_guestmem {
     struct lookup lookups[IOVTEE_GUESTMEM_MAX_REGIONS];
     size_t n;                   /* Number of regions. */
 
-    /* The same regions in order of 'gpa', and what mmap() gave for each. */
+    /* The same regions in order of 'gpa', and the address space that each
+     * takes, with the gap before it. */
     struct iovtee_guestmem_mapping mappings[IOVTEE_GUESTMEM_MAX_REGIONS];
     struct {
         void *base;
@@ -252,13 +257,54 @@ get_page_size(int fd)
             : (uint64_t) sysconf(_SC_PAGESIZE));
 }
 
+/* Maps 'size' bytes of file 'fd', at 'offset', after 'gap' bytes of address
+ * space that stay empty: should two regions of the same size adjoin then DPDK
+ * takes them for one, and if it maps that anew for a NIC that was plugged in
+ * then the kernel cannot unmap the one without the other.
+ *
+ * Returns the address, which is a multiple of 'gap', a power of 2, or
+ * MAP_FAILED with errno set. */
+static void *
+map_apart(int fd, uint64_t offset, uint64_t size, uint64_t gap)
+{
+    const uint64_t room = size + 2 * gap;
+    uint8_t *start, *base, *end;
+    void *va;
+
+    start = mmap(NULL, room, PROT_NONE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (start == MAP_FAILED) {
+        return MAP_FAILED;
+    }
+
+    /* Keep but the gap and what comes after it. */
+    base = (uint8_t *) (((uintptr_t) start + 2 * gap - 1) & ~(gap - 1));
+    end = base + size;
+    if (base - gap > start) {
+        munmap(start, base - gap - start);
+    }
+    if (end < start + room) {
+        munmap(end, start + room - end);
+    }
+
+    va = mmap(base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+              offset);
+    if (va == MAP_FAILED) {
+        int error = errno;
+
+        munmap(base - gap, gap + size);
+        errno = error;
+    }
+    return va;
+}
+
 /* Maps region 'r' as the last one of 'mem'.  Returns 0 if successful,
  * otherwise a positive errno value. */
 static int
 map_region(const struct iovtee_guestmem_region *r, struct iovtee_guestmem *mem)
 {
     struct iovtee_guestmem_mapping *m = &mem->mappings[mem->n];
-    uint64_t page_size, slack, size;
+    uint64_t page_size, slack, size, gap;
     struct stat st;
     void *base;
 
@@ -280,13 +326,13 @@ map_region(const struct iovtee_guestmem_region *r, struct iovtee_guestmem *mem)
     if (size > SIZE_MAX) {
         return ENOMEM;
     }
-    base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,
-                r->offset - slack);
+    gap = page_size > HUGE_PAGE_SIZE ? page_size : HUGE_PAGE_SIZE;
+    base = map_apart(r->fd, r->offset - slack, size, gap);
     if (base == MAP_FAILED) {
         return errno;
     }
-    mem->mmaps[mem->n].base = base;
-    mem->mmaps[mem->n].size = size;
+    mem->mmaps[mem->n].base = (uint8_t *) base - gap;
+    mem->mmaps[mem->n].size = gap + size;
 
     *m = (struct iovtee_guestmem_mapping) {
         .gpa = r->gpa,

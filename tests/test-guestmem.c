@@ -485,6 +485,40 @@ test_identity(void)
     printf("ok\n");
 }
 
+/* No region ends where another one begins. */
+static void
+test_apart(void)
+{
+    const struct iovtee_guestmem_mapping *m[2 * IOVTEE_GUESTMEM_MAX_REGIONS];
+    struct iovtee_guestmem_region regions[IOVTEE_GUESTMEM_MAX_REGIONS];
+    int fd = memfd_create("guest", MFD_CLOEXEC);
+    struct iovtee_guestmem *mems[2];
+
+    CHECK(fd >= 0 && !ftruncate(fd, MB));
+    for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
+        regions[i] = (struct iovtee_guestmem_region) { i * GB, MB, 0, fd };
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(m); i++) {
+        size_t region = i % ARRAY_SIZE(regions);
+        size_t mem = i / ARRAY_SIZE(regions);
+
+        if (!region) {
+            CHECK(!iovtee_guestmem_create(regions, ARRAY_SIZE(regions),
+                                          &mems[mem]));
+        }
+        m[i] = iovtee_guestmem_region(mems[mem], region);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(m); i++) {
+        for (size_t j = 0; j < ARRAY_SIZE(m); j++) {
+            CHECK((uint8_t *) m[i]->va + MB != m[j]->va);
+        }
+    }
+    iovtee_guestmem_unref(mems[0]);
+    iovtee_guestmem_unref(mems[1]);
+    close(fd);
+    printf("ok\n");
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -496,6 +530,7 @@ main(int argc, char *argv[])
         { "refcount", test_refcount },
         { "private", test_private },
         { "identity", test_identity },
+        { "apart", test_apart },
     };
 
     return unit_main(argc, argv, commands, ARRAY_SIZE(commands));

@@ -14,7 +14,7 @@
 
 # The tests of "quickstart check".
 
-check_packages="clang libclang-rt-14-dev qemu-system-x86 tcpdump"
+check_packages="clang gnuplot-nox libclang-rt-14-dev qemu-system-x86 tcpdump"
 check_hugepages=1280
 passed=0
 failed=0

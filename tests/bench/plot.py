@@ -126,7 +126,7 @@ def xlabel(name):
     for word, label in (
             ("rings", "receive descriptors of the NIC"),
             ("flows", "flows"), ("guests", "guests"),
-            ("bursts", "packet size (bytes), descriptors of the guest"),
+            ("bursts", "packet size (bytes), descriptors of NIC/guest"),
             ("latency", "load, of the zero-loss rate of the slower one"),
             ("container", "guest")):
         if name.startswith(word):

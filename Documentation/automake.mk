@@ -39,4 +39,5 @@ DOC_PLOTS = \
 	Documentation/topics/benchmarks/sizes-cycles.svg \
 	Documentation/topics/benchmarks/sizes-ratio.svg \
 	Documentation/topics/benchmarks/throughput-past-caches-throughput.svg \
-	Documentation/topics/benchmarks/throughput-throughput.svg
+	Documentation/topics/benchmarks/throughput-throughput.svg \
+	Documentation/topics/benchmarks/zero-loss-throughput-values.svg

@@ -459,8 +459,8 @@ check-build: all $(BUILD_TESTSUITE)
 # The unit tests that have threads, and those of all that has locks or atomics,
 # in a build of their own for ThreadSanitizer, in the folder "tsan".
 #
-# Without the "hammer": it needs speed, and a guest has a mapping of its own, so
-# that ThreadSanitizer cannot know that it writes to the device's memory.
+# Without the "hammer": it needs speed, and a guest has a mapping of its own,
+# so that ThreadSanitizer cannot know that it writes to the device's memory.
 TSAN_FLAGS = \
 	-k fuzz -k guestmem -k inflight -k ledger -k session \
 	-k vring,!hammer

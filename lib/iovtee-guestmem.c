@@ -31,9 +31,12 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* Regions are aligned to this at least, so that huge pages of shared memory
- * can be mapped as such. */
+/* Where a region is mapped agrees with where it is in its file modulo this at
+ * least, so that huge pages of shared memory can be mapped as such. */
 #define HUGE_PAGE_SIZE (UINT64_C(2) * 1024 * 1024)
+
+/* Tries to map a region where other threads map nothing at the same time. */
+#define MAX_MAP_TRIES 100
 
 /* What translation needs of one region, packed so that the two regions of an
  * ordinary guest lie in one cache line. */
@@ -257,45 +260,68 @@ get_page_size(int fd)
             : (uint64_t) sysconf(_SC_PAGESIZE));
 }
 
-/* Maps 'size' bytes of file 'fd', at 'offset', after 'gap' bytes of address
- * space that stay empty: should two regions of the same size adjoin then DPDK
- * takes them for one, and if it maps that anew for a NIC that was plugged in
- * then the kernel cannot unmap the one without the other.
- *
- * Returns the address, which is a multiple of 'gap', a power of 2, or
- * MAP_FAILED with errno set. */
+/* Reserves 'gap' bytes of address space, after which there was room for 'size'
+ * more a moment ago.  Returns where these begin, at an address that differs
+ * from 'offset' by a multiple of 'gap', which is a power of 2, or MAP_FAILED
+ * with errno set. */
 static void *
-map_apart(int fd, uint64_t offset, uint64_t size, uint64_t gap)
+reserve_gap(uint64_t offset, uint64_t size, uint64_t gap)
 {
     const uint64_t room = size + 2 * gap;
-    uint8_t *start, *base, *end;
-    void *va;
+    uint8_t *start, *base;
 
     start = mmap(NULL, room, PROT_NONE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED) {
         return MAP_FAILED;
     }
-
-    /* Keep but the gap and what comes after it. */
-    base = (uint8_t *) (((uintptr_t) start + 2 * gap - 1) & ~(gap - 1));
-    end = base + size;
+    base = start + gap;
+    base += (offset - (uintptr_t) base) & (gap - 1);
     if (base - gap > start) {
         munmap(start, base - gap - start);
     }
-    if (end < start + room) {
-        munmap(end, start + room - end);
-    }
+    munmap(base, start + room - base);
+    return base;
+}
 
-    va = mmap(base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-              offset);
-    if (va == MAP_FAILED) {
-        int error = errno;
+/* Maps 'size' bytes of file 'fd', at 'offset', after 'gap' bytes of address
+ * space that stay empty: should two regions of the same size adjoin then DPDK
+ * takes them for one, and if it maps that anew for a NIC that was plugged in
+ * then the kernel cannot unmap the one without the other.
+ *
+ * Returns the address, in which huge pages of up to 'gap' bytes fit, or
+ * MAP_FAILED with errno set. */
+static void *
+map_apart(int fd, uint64_t offset, uint64_t size, uint64_t gap)
+{
+    void *base, *va;
 
-        munmap(base - gap, gap + size);
-        errno = error;
+    /* Another thread may map something in the room that was found.  That must
+     * not be replaced. */
+    for (int i = 0; i < MAX_MAP_TRIES; i++) {
+        base = reserve_gap(offset, size, gap);
+        if (base == MAP_FAILED) {
+            return MAP_FAILED;
+        }
+        va = mmap(base, size, PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_FIXED_NOREPLACE, fd, offset);
+        if (va != base && va != MAP_FAILED) {
+            /* Linux before 4.17. */
+            munmap(va, size);
+            va = MAP_FAILED;
+            errno = EEXIST;
+        }
+        if (va == MAP_FAILED) {
+            int error = errno;
+
+            munmap((uint8_t *) base - gap, gap);
+            errno = error;
+        }
+        if (va != MAP_FAILED || errno != EEXIST) {
+            return va;
+        }
     }
-    return va;
+    return MAP_FAILED;
 }
 
 /* Maps region 'r' as the last one of 'mem'.  Returns 0 if successful,
@@ -323,10 +349,10 @@ map_region(const struct iovtee_guestmem_region *r, struct iovtee_guestmem *mem)
      * None of this can wrap, because check_regions() limited the sum. */
     slack = r->offset & (page_size - 1);
     size = (slack + r->size + page_size - 1) & ~(page_size - 1);
-    if (size > SIZE_MAX) {
+    gap = page_size > HUGE_PAGE_SIZE ? page_size : HUGE_PAGE_SIZE;
+    if (size > SIZE_MAX - 2 * gap) {
         return ENOMEM;
     }
-    gap = page_size > HUGE_PAGE_SIZE ? page_size : HUGE_PAGE_SIZE;
     base = map_apart(r->fd, r->offset - slack, size, gap);
     if (base == MAP_FAILED) {
         return errno;

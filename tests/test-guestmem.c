@@ -494,9 +494,15 @@ test_apart(void)
     int fd = memfd_create("guest", MFD_CLOEXEC);
     struct iovtee_guestmem *mems[2];
 
-    CHECK(fd >= 0 && !ftruncate(fd, MB));
+    CHECK(fd >= 0 && !ftruncate(fd, 5 * MB));
     for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
-        regions[i] = (struct iovtee_guestmem_region) { i * GB, MB, 0, fd };
+        /* Of a size that a huge page divides, as those of guests are. */
+        regions[i] = (struct iovtee_guestmem_region) {
+            .gpa = i * GB,
+            .size = 4 * MB,
+            .offset = i % 2 * MB / 4,
+            .fd = fd,
+        };
     }
     for (size_t i = 0; i < ARRAY_SIZE(m); i++) {
         size_t region = i % ARRAY_SIZE(regions);
@@ -510,8 +516,9 @@ test_apart(void)
     }
     for (size_t i = 0; i < ARRAY_SIZE(m); i++) {
         for (size_t j = 0; j < ARRAY_SIZE(m); j++) {
-            CHECK((uint8_t *) m[i]->va + MB != m[j]->va);
+            CHECK((uint8_t *) m[i]->va + 4 * MB != m[j]->va);
         }
+        CHECK(((uintptr_t) m[i]->va - m[i]->offset) % (2 * MB) == 0);
     }
     iovtee_guestmem_unref(mems[0]);
     iovtee_guestmem_unref(mems[1]);

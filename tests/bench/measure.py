@@ -211,8 +211,8 @@ class Search:
     otherwise it is lowered by 'step' (a share) and has to pass anew.
 
     Trials are short and 'verify' is high because what stops a virtual machine
-    for a moment (and nothing in it can tell) makes good numbers fail, but no
-    bad ones pass.
+    for a moment (and nothing in it can tell) makes good numbers fail.  So a
+    number at which something is lost now and then can pass as well.
 
         while not search.done:
             search.report(passes(search.next))

@@ -176,7 +176,13 @@ class SearchTest(unittest.TestCase):
         passes = itertools.cycle([True, True, False, False, False])
         s = self.search(lambda s: not s.confirming or next(passes),
                         verify=3)
-        self.assertLess(s.result, 1000)
+        self.assertEqual(s.result, 0)
+
+    def test_some_failures_in_a_confirmation_do_not_count(self):
+        passes = itertools.cycle([True, False])
+        s = self.search(lambda s: not s.confirming or next(passes),
+                        verify=3)
+        self.assertEqual(s.result, 1000)
 
     def test_confirmation_lowers(self):
         s = self.search(lambda s: s.next <= (400 if s.confirming else 500))

@@ -24,7 +24,6 @@
 
 #include <rte_ethdev.h>
 
-#include "iovtee-vq.h"
 #include "openvswitch/thread.h"
 #include "ovs-atomic.h"
 #include "ovs-thread.h"
@@ -43,6 +42,7 @@ struct nic_rxq {
     bool refused;               /* Was a refill put off since last packets? */
     bool starved;               /* Do frames wait because of that? */
     uint32_t n_empty;           /* Polls without packets since 'refused'. */
+    uint32_t n_host;            /* Host buffers that the NIC holds, about. */
     uint32_t low_water;         /* See NIC_LOW_WATER. */
     uint64_t n_dry;
     uint64_t n_refused;
@@ -50,7 +50,7 @@ struct nic_rxq {
     long long int stop_began;   /* time_usec() while one goes on, or 0... */
     long long int longest_stop; /* ...and the longest, in microseconds. */
 
-    struct iovtee_vq_borrower nic_has;  /* Buffers that the NIC holds. */
+    atomic_uint32_t n_guest;    /* Guest buffers that the NIC holds. */
 
     /* Constant while the device is started. */
     struct iovtee_nic *nic;

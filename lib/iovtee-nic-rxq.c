@@ -30,6 +30,7 @@
 #include "dp-packet.h"
 #include "iovtee-dma.h"
 #include "iovtee-pool.h"
+#include "iovtee-vq.h"
 #include "netdev-provider.h"
 #include "openvswitch/vlog.h"
 #include "timeval.h"
@@ -94,7 +95,7 @@ iovtee_nic_get_rxq_info(struct iovtee_nic *nic, unsigned int id,
     info->n_desc = rxq->n_desc;
     info->n_ring = rxq->vq ? rxq->vq->size : 0;
     info->n_guest = rxq_n_guest(rxq);
-    info->n_host = rxq->nic_has.n_host;
+    info->n_host = rxq->n_host;
     info->n_dry = rxq->n_dry;
     info->n_refused = rxq->n_refused;
     info->n_stops = rxq->n_stops;
@@ -192,7 +193,7 @@ iovtee_nic_recv(struct iovtee_nic *nic, struct netdev_rxq *lower,
         } else {
             n_guest = 0;
         }
-        rxq->nic_has.n_host -= MIN(rxq->nic_has.n_host, n - n_guest);
+        rxq->n_host -= MIN(rxq->n_host, n - n_guest);
         rxq->refused = false;
         error = batch->count ? 0 : EAGAIN;
     } else if (OVS_UNLIKELY(rxq->refused)) {
@@ -268,7 +269,7 @@ rxq_prepare(struct iovtee_nic *nic, uint16_t id, struct rte_mempool *host)
         struct nic_rxq *rxq = xzalloc_cacheline(sizeof *rxq);
 
         ovs_spin_init(&rxq->gate);
-        atomic_init(&rxq->nic_has.n_lent, 0);
+        atomic_init(&rxq->n_guest, 0);
         rxq->nic = nic;
         rxq->id = id;
         rxq->host = host;
@@ -282,17 +283,19 @@ rxq_n_guest(const struct nic_rxq *rxq)
 {
     uint32_t n;
 
-    atomic_read_relaxed(&CONST_CAST(struct nic_rxq *, rxq)->nic_has.n_lent,
-                        &n);
+    atomic_read_relaxed(&CONST_CAST(struct nic_rxq *, rxq)->n_guest, &n);
     return n;
 }
 
+/* Returns how few buffers are too few for 'rxq'.  If the guest has a ring, no
+ * more than its virtqueue spares: what comes into the buffers of the host that
+ * the NIC gets then needs one of the guest's for its copy. */
 static uint32_t
 rxq_low_water(const struct nic_rxq *rxq)
 {
     uint32_t low = MIN(NIC_LOW_WATER, rxq->n_desc / 4);
 
-    return rxq->vq ? MIN(low, rxq->vq->size / 4) : low;
+    return rxq->vq ? MIN(low, rxq->vq->size / 8) : low;
 }
 
 /* A poll of 'rxq' found nothing, and a refill was put off.  Finds out whether
@@ -321,7 +324,7 @@ rxq_check_starved(struct nic_rxq *rxq)
         /* What the count of host buffers says does not matter then.  It is an
          * estimate anyway: a driver that drops a frame by itself frees the
          * buffer behind our back. */
-        rxq->nic_has.n_host = 0;
+        rxq->n_host = 0;
         rxq->starved = true;
         rxq->refused = false;
     }
@@ -333,7 +336,7 @@ rxq_restarted(struct nic_rxq *rxq)
 {
     rxq->filling = true;
     rxq->refused = rxq->starved = false;
-    rxq->nic_has.n_host = 0;
+    rxq->n_host = 0;
 }
 
 /* The driver wants 'n' buffers for 'rxq'. */
@@ -349,9 +352,9 @@ rxq_get(void *rxq_, void **objs, unsigned int n)
         bool unfit;
 
         dry = (rxq->starved
-               || rxq->nic_has.n_host + rxq_n_guest(rxq) < rxq->low_water);
+               || rxq->n_host + rxq_n_guest(rxq) < rxq->low_water);
         got = iovtee_vq_post(rxq->vq, objs, n, !dry, rxq->nic->max_frame,
-                             &rxq->nic_has, &unfit);
+                             &rxq->n_guest, &unfit);
         if (OVS_LIKELY(got == n)) {
             rxq->starved = false;
             return 0;
@@ -377,7 +380,7 @@ rxq_get(void *rxq_, void **objs, unsigned int n)
         }
         return ret;
     }
-    rxq->nic_has.n_host += n - got;
+    rxq->n_host += n - got;
     if (dry) {
         rxq->n_dry += n - got;
     }

@@ -27,10 +27,12 @@
  *
  * A guest that does not run for a while gives nothing back, and what is left
  * to it shrinks as the NIC's frames come in.  They had better be received in
- * place to the end, since to copy the last ones would take longer, and be too
- * late.  But a few buffers are spared even then, for what other ports send to
- * a guest that is too slow for the NIC, and one for each buffer of the host
- * that the NIC has: what comes in one of those has to be copied. */
+ * place almost to the end, since to copy the last ones would take longer, and
+ * be too late.  What is spared even then is for frames that other ports send,
+ * and for those that the NIC receives into buffers of the host: as many as a
+ * NIC gets of these when it runs dry.  (It is the same for all NICs, whatever
+ * they have at the moment: where several share a queue, the one that asked for
+ * more to be left would get nothing.) */
 
 #include <config.h>
 
@@ -53,9 +55,8 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 static unsigned int vq_fetch(struct iovtee_vq *vq, unsigned int want)
     OVS_REQUIRES(vq->lock);
 static void vq_copy_late(struct iovtee_vq *vq) OVS_REQUIRES(vq->lock);
-static void vq_count_lent(struct iovtee_vq_borrower *, int n);
-static uint32_t vq_n_lendable(struct iovtee_vq *vq, uint32_t want,
-                              uint32_t n_host)
+static void vq_count_posted(atomic_uint32_t *posted, int n);
+static uint32_t vq_n_lendable(struct iovtee_vq *vq, uint32_t want)
     OVS_REQUIRES(vq->lock);
 static unsigned int vq_choose(struct iovtee_vq *vq, uint16_t heads[],
                               unsigned int n)
@@ -71,14 +72,13 @@ static bool vq_normalise(struct iovtee_vq *vq, struct rte_mbuf *)
 
 /* Lends up to 'n' of the guest's buffers to a NIC whose longest frame has
  * 'max_frame' bytes, and stores their mbufs in 'objs'.  With 'all', lends none
- * if there seem to be fewer.  Each of them counts in 'borrower', which must
- * not go away before, until it comes back.  Returns the number of buffers
- * lent.  If that is less than 'n', stores in '*unfit' whether there would have
- * been more, had they been fit for the NIC. */
+ * if there seem to be fewer.  Each of them counts in '*posted', which is
+ * written under the queue's lock, until it comes back.  Returns the number of
+ * buffers lent.  If that is less than 'n', stores in '*unfit' whether there
+ * would have been more, had they been fit for the NIC. */
 unsigned int
 iovtee_vq_post(struct iovtee_vq *vq, void *objs[], unsigned int n, bool all,
-               uint32_t max_frame, struct iovtee_vq_borrower *borrower,
-               bool *unfit)
+               uint32_t max_frame, atomic_uint32_t *posted, bool *unfit)
 {
     uint32_t need = vq->hdr_len + max_frame;
     unsigned int got = 0;
@@ -106,7 +106,7 @@ iovtee_vq_post(struct iovtee_vq *vq, void *objs[], unsigned int n, bool all,
     if (OVS_UNLIKELY(need != vq->need)) {
         vq_judge_again(vq, need);
     }
-    have = vq_n_lendable(vq, n, borrower->n_host);
+    have = vq_n_lendable(vq, n);
     if (have < n) {
         n = all ? 0 : have;
     }
@@ -121,18 +121,26 @@ iovtee_vq_post(struct iovtee_vq *vq, void *objs[], unsigned int n, bool all,
             struct rte_mbuf *mbuf = &iovtee_vq_shell(vq, heads[i])->mbuf;
 
             vq_lend(vq, heads[i], mbuf);
-            vq->lent_to[heads[i]] = borrower;
+            vq->lent_to[heads[i]] = posted;
             objs[got++] = mbuf;
         }
     }
-    vq_count_lent(borrower, got);
+    vq_count_posted(posted, got);
 out:
-    /* A guest whose buffers are long chains has too few to spare any. */
-    *unfit = (iovtee_heads_n(&vq->unfit) > vq->n_spared
-              || (vq->last_chained && !iovtee_heads_n(&vq->idle))
-              || vq->vring.fault != IOVTEE_FAULT_NONE);
+    *unfit = iovtee_vq_is_unfit(vq);
     iovtee_vq_unlock(vq);
     return got;
+}
+
+/* Should a NIC not wait for buffers of the guest, as those that there are do
+ * not fit it? */
+bool
+iovtee_vq_is_unfit(const struct iovtee_vq *vq)
+{
+    /* A guest whose buffers are long chains has too few to spare any. */
+    return (iovtee_heads_n(&vq->unfit) > vq->n_spared
+            || (vq->last_chained && !iovtee_heads_n(&vq->idle))
+            || vq->vring.fault != IOVTEE_FAULT_NONE);
 }
 
 /* Tells 'vq' that a NIC has received the 'n' packets in 'packets'.  Those of
@@ -342,36 +350,29 @@ vq_judge_again(struct iovtee_vq *vq, uint32_t need)
     }
 }
 
-/* Adds 'n' to the buffers that 'borrower' has.  Writers hold the queue's lock,
- * so this need not be one atomic operation. */
+/* Adds 'n' to '*posted'.  Writers hold the queue's lock, so this need not be
+ * one atomic operation. */
 static void
-vq_count_lent(struct iovtee_vq_borrower *borrower, int n)
+vq_count_posted(atomic_uint32_t *posted, int n)
 {
     uint32_t old;
 
-    atomic_read_relaxed(&borrower->n_lent, &old);
-    atomic_store_relaxed(&borrower->n_lent, old + n);
+    atomic_read_relaxed(posted, &old);
+    atomic_store_relaxed(posted, old + n);
 }
 
-/* Returns how many buffers may be lent to a NIC that has 'n_host' buffers of
- * the host, as far as there seem to be any, if 'want' are wanted: 'want' or
- * more if all of them may.
- *
- * A frame that the NIC receives into a buffer of the host will need one of the
- * guest's for its copy.  As many as a NIC gets when it runs dry are spared at
- * most: 'n_host' is only about right, and stays high with drivers that replace
- * each buffer at once. */
+/* Returns how many buffers may be lent, as far as there seem to be any, if
+ * 'want' are wanted: 'want' or more if all of them may. */
 static uint32_t
-vq_n_lendable(struct iovtee_vq *vq, uint32_t want, uint32_t n_host)
+vq_n_lendable(struct iovtee_vq *vq, uint32_t want)
 {
     uint32_t have = iovtee_heads_n(&vq->idle) + iovtee_heads_n(&vq->unfit);
     uint32_t away = (vq->ledger.n[IOVTEE_NIC]
                      + vq->ledger.n[IOVTEE_SWITCH]);
-    uint32_t spare = MAX(vq->n_spared, MIN(n_host, vq->size / 4));
 
-    want += spare;
+    want += vq->n_spared;
     have += iovtee_vring_n_avail(&vq->vring, want > have ? want - have : 0);
-    have = have > spare ? have - spare : 0;
+    have = have > vq->n_spared ? have - vq->n_spared : 0;
     return MIN(have, vq->max_lent > away ? vq->max_lent - away : 0);
 }
 
@@ -456,7 +457,7 @@ vq_normalise(struct iovtee_vq *vq, struct rte_mbuf *mbuf)
     /* The virtio header will go here, if it is not there yet. */
     OVS_PREFETCH(mbuf->buf_addr);
     iovtee_ledger_move(&vq->ledger, head, IOVTEE_NIC, IOVTEE_SWITCH);
-    vq_count_lent(vq->lent_to[head], -1);
+    vq_count_posted(vq->lent_to[head], -1);
     return true;
 }
 
@@ -478,7 +479,7 @@ iovtee_vq_home(void *vq_, void *const *objs, unsigned int n)
                               || place == IOVTEE_NIC)) {
             iovtee_ledger_move(&vq->ledger, head, place, IOVTEE_IDLE);
             if (place == IOVTEE_NIC) {
-                vq_count_lent(vq->lent_to[head], -1);
+                vq_count_posted(vq->lent_to[head], -1);
             }
             if (OVS_UNLIKELY(iovtee_vring_is_logged(&vq->vring))
                 && vq->state != IOVTEE_VQ_SUSPENDED) {

@@ -36,7 +36,7 @@ iovtee_vq_get_info(struct iovtee_vq *vq, struct iovtee_vq_info *info)
     info->fault = vq->vring.fault;
     info->unfit = vq->unfit_reason;
     info->unfit_len = vq->unfit_len;
-    info->n_unfit = iovtee_heads_n(&vq->unfit);
+    info->is_unfit = iovtee_vq_is_unfit(vq);
     info->n_mem_regions = iovtee_guestmem_n_regions(vq->mem);
     info->mem_size = 0;
     for (size_t i = 0; i < info->n_mem_regions; i++) {

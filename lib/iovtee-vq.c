@@ -58,6 +58,10 @@ static struct ovs_mutex retired_mutex = OVS_MUTEX_INITIALIZER;
 static struct ovs_list retired OVS_GUARDED_BY(retired_mutex)
     = OVS_LIST_INITIALIZER(&retired);
 
+/* Buffers of a ring, or an eighth of it, that are not lent even if the guest
+ * has no others: see iovtee-vq-buffers.c. */
+#define MAX_SPARED 64
+
 static void vq_destroy(struct iovtee_vq *);
 static void vq_init_heads(struct iovtee_heads *, uint32_t size);
 static int vq_init_vring(struct iovtee_vq *, struct iovtee_inflight *);
@@ -91,7 +95,7 @@ iovtee_vq_create(const struct iovtee_vq_config *config)
     vq->q = config->q;
     vq->size = ring->vring.size;
     vq->max_lent = vq->size - MAX(1, vq->size / 8);
-    vq->n_spared = MAX(1, vq->size / 32);
+    vq->n_spared = MAX(1, MIN(vq->size / 8, MAX_SPARED));
     vq->hdr_len = ring->hdr_len;
     vq->mergeable = ring->features & (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF);
     vq->guest_csum = ring->features & (UINT64_C(1) << VIRTIO_NET_F_GUEST_CSUM);

@@ -175,14 +175,14 @@ struct iovtee_vq_config {
 struct iovtee_vq_info {
     enum iovtee_vq_state state;
     uint32_t size;                      /* Of the ring. */
-    uint32_t max_lent;                  /* Buffers lent to a NIC at most... */
-    uint32_t n_spared;                  /* ...unless no more are left. */
+    uint32_t max_lent;                  /* Buffers lent at a time at most. */
+    uint32_t n_spared;                  /* The guest's last ones, not lent. */
     uint32_t n[IOVTEE_N_PLACES];
     uint64_t n_violations;
     enum iovtee_vring_fault fault;
-    uint32_t n_unfit;                   /* Idle ones that no NIC can have... */
-    enum iovtee_copy_reason unfit;      /* ...why, of the last that was... */
-    uint32_t unfit_len;                 /* ...seen, and its length. */
+    bool is_unfit;                      /* See iovtee_vq_is_unfit()... */
+    enum iovtee_copy_reason unfit;      /* ...why, of the last buffer that... */
+    uint32_t unfit_len;                 /* ...was seen, and its length. */
     uint64_t mem_size;                  /* Guest memory in bytes... */
     size_t n_mem_regions;               /* ...in how many pieces... */
     int numa_id;                        /* ...and where. */
@@ -234,14 +234,6 @@ iovtee_heads_pop(struct iovtee_heads *heads)
     return heads->ring[heads->first++ & heads->mask];
 }
 
-/* A receive queue of a NIC to which buffers are lent. */
-struct iovtee_vq_borrower {
-    atomic_uint32_t n_lent;     /* The guest's buffers that it has.  Written
-                                 * under the lock of the virtqueue. */
-    uint32_t n_host;            /* Those of the host that it has, about.
-                                 * Belongs to the NIC's side. */
-};
-
 /* A frame that is copied to the guest at the end of the burst. */
 struct iovtee_late_copy {
     uint8_t *dst;
@@ -254,8 +246,9 @@ struct iovtee_vq {
     char *port;                         /* Name of the port. */
     unsigned int q;                     /* Number of the queue in the port. */
     uint32_t size;                      /* Of the ring. */
-    uint32_t max_lent;                  /* Buffers lent at the same time. */
-    uint32_t n_spared;                  /* The last ones, never lent. */
+    uint32_t max_lent;                  /* Buffers in NICs and the switch at a
+                                         * time at most. */
+    uint32_t n_spared;                  /* The guest's last ones, not lent. */
     unsigned int hdr_len;               /* Bytes before the frame: 10, 12. */
     bool mergeable;                     /* May frames span buffers? */
     bool guest_csum;                    /* May checksums be partial? */
@@ -282,8 +275,8 @@ struct iovtee_vq {
     struct iovtee_ledger ledger OVS_GUARDED;
     struct iovtee_inflight_ring inflight OVS_GUARDED;
     struct iovtee_buf *bufs OVS_GUARDED;        /* By head. */
-    struct iovtee_vq_borrower **lent_to OVS_GUARDED;    /* By head, in
-                                                         * IOVTEE_NIC. */
+    atomic_uint32_t **lent_to OVS_GUARDED;      /* By head, in IOVTEE_NIC: the
+                                                 * count it is part of. */
     int callfd OVS_GUARDED;             /* Ours.  -1 if none. */
     uint32_t n_orphans OVS_GUARDED;     /* Shells out after 'finish'. */
     bool reported OVS_GUARDED;          /* Was the ring's fault logged? */
@@ -347,7 +340,7 @@ bool iovtee_vq_same_ring(const struct iovtee_vq *,
 /* The NIC's side. */
 unsigned int iovtee_vq_post(struct iovtee_vq *, void *objs[], unsigned int n,
                             bool all, uint32_t max_frame,
-                            struct iovtee_vq_borrower *, bool *unfit);
+                            atomic_uint32_t *posted, bool *unfit);
 unsigned int iovtee_vq_received(struct iovtee_vq *, struct dp_packet *[],
                                 unsigned int n);
 
@@ -365,6 +358,8 @@ void iovtee_vq_get_info(struct iovtee_vq *, struct iovtee_vq_info *);
 bool iovtee_vq_is_balanced(struct iovtee_vq *);
 
 /* For the other files of this module. */
+bool iovtee_vq_is_unfit(const struct iovtee_vq *vq)
+    OVS_REQUIRES(vq->lock);
 void iovtee_vq_sort(struct iovtee_vq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);
 void iovtee_vq_home(void *vq_, void *const *objs, unsigned int n);

@@ -224,7 +224,7 @@ iovtee_guest_port_why_copied(struct iovtee_guest_port *port)
                             iovtee_vring_fault_text(info.fault));
         } else if (info.logged) {
             why = xstrdup(iovtee_copy_reason_text(IOVTEE_COPY_MIGRATION));
-        } else if (info.n_unfit > info.n_spared) {
+        } else if (info.is_unfit) {
             why = xasprintf("queue %u: %s (%"PRIu32" bytes)", q,
                             iovtee_copy_reason_text(info.unfit),
                             info.unfit_len);
@@ -267,8 +267,8 @@ show_queue(struct iovtee_guest_port *port, unsigned int q, struct ds *s)
     if (!iovtee_guest_get_info(port->guest, q, &info)) {
         return;
     }
-    ds_put_format(s, "  queue %u: %s, ring of %"PRIu32" (the NIC gets up to "
-                  "%"PRIu32", and not the last %"PRIu32")\n", q,
+    ds_put_format(s, "  queue %u: %s, ring of %"PRIu32" (up to %"PRIu32" "
+                  "lent, %"PRIu32" spared)\n", q,
                   iovtee_vq_state_to_string(info.state), info.size,
                   info.max_lent, info.n_spared);
     ds_put_format(s, "    guest memory: %"PRIu64" kB in %"PRIuSIZE" region%s, "

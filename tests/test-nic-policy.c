@@ -42,14 +42,14 @@ get(const struct rig *rig, unsigned int n)
 
 /* The table at the top of iovtee-nic.h. */
 static void
-test_policy(void)
+policy(unsigned int n_desc)
 {
     const struct fake_driver d = { .refill = FAKE_COPY };
     struct vq_fixture *guest;
     struct lane *lane;
     struct rig rig;
 
-    rig_init(&rig, &d, 1, 128, 256);
+    rig_init(&rig, &d, 1, n_desc, 256);
     lane = &rig.lanes[0];
     guest = &lane->guest;
 
@@ -59,12 +59,12 @@ test_policy(void)
     CHECK(!rxq_info(&rig, 0).n_dry);
     CHECK(lane_poll(&rig, lane) == 0);
 
-    /* Attached: the guest's only, save what the NIC's host buffers need... */
+    /* Attached: the guest's only, up to its reserve... */
     CHECK(rxq_info(&rig, 0).n_host == 128);
     CHECK(get(&rig, 32) == 32);
     CHECK(get(&rig, 1) == 1);
-    CHECK(get(&rig, 192) == 192);
-    CHECK(get(&rig, 193) == -1);
+    CHECK(get(&rig, 224) == 224);
+    CHECK(get(&rig, 225) == -1);
     CHECK(rxq_info(&rig, 0).n_refused == 1);
     check_books(&rig);
 
@@ -80,9 +80,9 @@ test_policy(void)
     CHECK(rxq_info(&rig, 0).n_dry == 34);
 
     /* ...until the guest has enough, and the NIC, too. */
-    CHECK(get(&rig, 222) == 222);
+    CHECK(get(&rig, 224) == 224);
     CHECK(rxq_info(&rig, 0).n_host == 34);
-    CHECK(get(&rig, 223) == -1);
+    CHECK(get(&rig, 225) == -1);
     CHECK(rxq_info(&rig, 0).n_refused == 2);
     check_books(&rig);
 
@@ -91,6 +91,16 @@ test_policy(void)
     CHECK(get(&rig, 128) == 0);
     CHECK(!rxq_info(&rig, 0).n_stops);
     rig_destroy(&rig);
+}
+
+static void
+test_policy(void)
+{
+    policy(128);
+
+    /* However long its ring is, the NIC gets no more host buffers than the
+     * guest has buffers to copy to. */
+    policy(512);
 }
 
 /* Buffers that are unfit do not keep the NIC waiting. */

@@ -74,7 +74,7 @@ copy_reasons(const struct vq_params *params)
 
     /* Nothing is posted while zero-copy is off, which is the reason then. */
     atomic_store_relaxed(&f.vq->zero_copy, false);
-    CHECK(!iovtee_vq_post(f.vq, (void **) &packet, 1, false, 60, &f.nic,
+    CHECK(!iovtee_vq_post(f.vq, (void **) &packet, 1, false, 60, &f.posted,
                           &unfit));
     CHECK(unfit);
     copy_one(&f, vq_host_packet(1514, 4, VQ_PEER), 1514, 4, 1,
@@ -116,24 +116,24 @@ test_short(void)
     vq_fixture_init(&f, &legacy);
     vq_refill(&f, 1400);
     CHECK(!iovtee_vq_post(f.vq, (void **) packets, 32, false, MAX_FRAME,
-                          &f.nic, &unfit));
+                          &f.posted, &unfit));
     CHECK(unfit);
     iovtee_vq_get_info(f.vq, &info);
-    CHECK(info.n_unfit && info.unfit == IOVTEE_COPY_SHORT);
+    CHECK(info.is_unfit && info.unfit == IOVTEE_COPY_SHORT);
     CHECK(info.unfit_len == 1400);
     copy_one(&f, vq_host_packet(1300, 1, VQ_PEER), 1300, 1, 1,
              IOVTEE_COPY_SHORT);
 
     /* Exactly long enough is long enough. */
     CHECK(!iovtee_vq_post(f.vq, (void **) packets, 1, false, 1391,
-                          &f.nic, &unfit));
+                          &f.posted, &unfit));
     CHECK(unfit);
 
     /* So are all that had been too short before the NIC's MTU was changed. */
-    CHECK(vq_lend(&f, packets, 64, 1390) == 64 - 64 / 8);
+    CHECK(vq_lend(&f, packets, 64, 1390) == 63 - 64 / 8);
     copy_one(&f, vq_host_packet(1300, 2, VQ_PEER), 1300, 2, 1,
              IOVTEE_COPY_HOST_BUFFER);
-    rte_mempool_put_bulk(f.vq->shells, (void **) packets, 64 - 64 / 8);
+    rte_mempool_put_bulk(f.vq->shells, (void **) packets, 63 - 64 / 8);
     vq_check_books(&f);
     CHECK(!vq_lend(&f, packets, 64, MAX_FRAME));
     vq_fixture_destroy(&f);
@@ -221,10 +221,10 @@ chained(const struct vq_params *params, const uint32_t lens[], size_t n,
     copy_one(&f, vq_host_packet(1514, 1, VQ_PEER), 1514, 1, 1, reason);
     copy_one(&f, vq_host_packet(14, 2, VQ_PEER), 14, 2, 1, reason);
     copy_one(&f, vq_switch_packet(700, 3), 700, 3, 1, IOVTEE_COPY_SWITCH);
-    CHECK(!iovtee_vq_post(f.vq, (void **) &packet, 1, false, 60, &f.nic,
+    CHECK(!iovtee_vq_post(f.vq, (void **) &packet, 1, false, 60, &f.posted,
                           &unfit));
     iovtee_vq_get_info(f.vq, &info);
-    CHECK(info.n_unfit && info.unfit == reason);
+    CHECK(unfit && info.is_unfit && info.unfit == reason);
     copy_one(&f, vq_host_packet(1514, 4, VQ_PEER), 1514, 4, 1, reason);
     vq_fixture_destroy(&f);
 }

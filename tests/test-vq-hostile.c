@@ -151,11 +151,11 @@ test_huge(void)
             .flags = IOVTEE_DESC_F_WRITE,
         });
     }
-    CHECK(!iovtee_vq_post(f.vq, objs, 1, false, UINT16_MAX, &f.nic,
+    CHECK(!iovtee_vq_post(f.vq, objs, 1, false, UINT16_MAX, &f.posted,
                           &unfit));
     CHECK(unfit);
     CHECK(iovtee_vq_post(f.vq, objs, 1, false,
-                         UINT16_MAX - RTE_PKTMBUF_HEADROOM, &f.nic,
+                         UINT16_MAX - RTE_PKTMBUF_HEADROOM, &f.posted,
                          &unfit) == 1);
     CHECK(((struct rte_mbuf *) objs[0])->buf_len == UINT16_MAX);
     rte_mempool_put(f.vq->shells, objs[0]);

@@ -249,7 +249,7 @@ test_post(void)
     vq_refill(&f, BUF_LEN);
     begin_log(&r, &f);
     CHECK(!iovtee_vq_post(f.vq, (void **) &packet, 1, false, MAX_FRAME,
-                          &f.nic, &unfit));
+                          &f.posted, &unfit));
     CHECK(unfit);
     end_log(&r);
     vq_refill(&f, BUF_LEN);

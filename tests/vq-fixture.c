@@ -73,7 +73,7 @@ vq_fixture_init(struct vq_fixture *f, const struct vq_params *params)
     for (uint32_t i = 0; i < params->size; i++) {
         f->free_slots[f->n_free_slots++] = i;
     }
-    atomic_init(&f->nic.n_lent, 0);
+    atomic_init(&f->posted, 0);
     vq_fixture_open(f, params->start, params->start);
 }
 
@@ -316,7 +316,7 @@ vq_lend(struct vq_fixture *f, struct dp_packet *packets[], unsigned int n,
     unsigned int got;
 
     got = iovtee_vq_post(f->vq, (void **) packets, n, false, max_frame,
-                         &f->nic, &unfit);
+                         &f->posted, &unfit);
     CHECK(got <= n);
     CHECK(vq_n_posted(f) == before + got);
     return got;
@@ -455,8 +455,7 @@ vq_n_posted(const struct vq_fixture *f)
 {
     uint32_t n;
 
-    atomic_read_relaxed(&CONST_CAST(struct vq_fixture *, f)->nic.n_lent,
-                        &n);
+    atomic_read_relaxed(&CONST_CAST(struct vq_fixture *, f)->posted, &n);
     return n;
 }
 

@@ -181,8 +181,8 @@ struct iovtee_vq_info {
     uint64_t n_violations;
     enum iovtee_vring_fault fault;
     bool is_unfit;                      /* See iovtee_vq_is_unfit()... */
-    enum iovtee_copy_reason unfit;      /* ...why, of the last buffer that... */
-    uint32_t unfit_len;                 /* ...was seen, and its length. */
+    enum iovtee_copy_reason unfit;      /* ...why, of the last that was... */
+    uint32_t unfit_len;                 /* ...seen, and its length. */
     uint64_t mem_size;                  /* Guest memory in bytes... */
     size_t n_mem_regions;               /* ...in how many pieces... */
     int numa_id;                        /* ...and where. */

@@ -294,6 +294,7 @@ reserve_gap(uint64_t offset, uint64_t size, uint64_t gap)
 static void *
 map_apart(int fd, uint64_t offset, uint64_t size, uint64_t gap)
 {
+    int error = 0;
     void *base, *va;
 
     /* Another thread may map something in the room that was found.  That must
@@ -305,22 +306,22 @@ map_apart(int fd, uint64_t offset, uint64_t size, uint64_t gap)
         }
         va = mmap(base, size, PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_FIXED_NOREPLACE, fd, offset);
-        if (va != base && va != MAP_FAILED) {
-            /* Linux before 4.17. */
-            munmap(va, size);
-            va = MAP_FAILED;
-            errno = EEXIST;
-        }
-        if (va == MAP_FAILED) {
-            int error = errno;
-
-            munmap((uint8_t *) base - gap, gap);
-            errno = error;
-        }
-        if (va != MAP_FAILED || errno != EEXIST) {
+        if (va == base) {
             return va;
         }
+
+        error = errno;
+        if (va != MAP_FAILED) {
+            /* Linux before 4.17 goes elsewhere if the room is taken. */
+            munmap(va, size);
+            error = EEXIST;
+        }
+        munmap((uint8_t *) base - gap, gap);
+        if (error != EEXIST) {
+            break;
+        }
     }
+    errno = error;
     return MAP_FAILED;
 }
 

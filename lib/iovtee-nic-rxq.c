@@ -295,7 +295,7 @@ rxq_low_water(const struct nic_rxq *rxq)
 {
     uint32_t low = MIN(NIC_LOW_WATER, rxq->n_desc / 4);
 
-    return rxq->vq ? MIN(low, rxq->vq->size / 8) : low;
+    return rxq->vq ? MIN(low, rxq->vq->n_spared) : low;
 }
 
 /* A poll of 'rxq' found nothing, and a refill was put off.  Finds out whether

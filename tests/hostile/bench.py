@@ -17,10 +17,13 @@
 import os
 import time
 
-from guest import Guest, check
+from guest import Failure, Guest, check
 from switch import Nic, Switch
 
 FULL_LOAD = ("rate=100000", "size=imix", "flows=16")
+
+# What a guest can take: frames wait until there is a buffer.
+EASY_LOAD = ("rate=20000", "size=imix", "flows=16", "wait=1")
 
 # So slow that the NIC has something to do long after its queue should have
 # been stopped, with the buffers that it had then.
@@ -83,7 +86,23 @@ class Bench:
 
     def load(self):
         """The same, for a guest that can take it."""
-        self.pour("rate=20000", "size=imix", "flows=16", "wait=1")
+        self.pour(*EASY_LOAD)
+
+    def last_frame(self):
+        """Ends the traffic, then sends a single frame.  Returns the buffer
+        that it has come in, which is not posted again.  The guest has taken
+        all that came before, so each buffer that it has posted is one that
+        the switch has."""
+        self.nic.stop()
+        for _ in range(20):
+            self.nic.start(limits=("count=1",))
+            end = time.monotonic() + 1
+            while time.monotonic() < end:
+                heads = self.guest.harvest(1)
+                if self.n_came():
+                    return heads[0]
+                self.guest.post_again(heads)
+        raise Failure("not even a single frame comes")
 
     def exact(self, seconds, meanwhile=lambda: None):
         """Traffic of which not a frame may be lost, while 'meanwhile' is

@@ -220,12 +220,15 @@ class Guest:
     def poll(self):
         """Takes frames and posts their buffers again.  Returns how many."""
         heads = self.harvest()
+        self.post_again(heads)
+        return len(heads)
+
+    def post_again(self, heads):
         for head in heads:
             self.rx.make_available(head)
             self.posted[head] = 1
         if heads:
             self.rx.publish()
-        return len(heads)
 
     def run(self, seconds):
         end = time.monotonic() + seconds

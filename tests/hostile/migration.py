@@ -159,7 +159,7 @@ def migration(bench):
     copied = bench.switch.number("vm0", MIGRATION)
     copy = Copy(bench)
     bench.delivered = DELIVERED
-    bench.pour("rate=20000", "size=imix", "flows=16", "wait=1")
+    bench.load()
     for i in range(ROUNDS):
         guest.run(LOADED)
         guest.transmit(bytes(60 + i))
@@ -186,7 +186,7 @@ def disabled_migration(bench):
     agree(bench)
     guest = bench.guest
     bench.delivered = DELIVERED
-    bench.pour("rate=20000", "size=imix", "flows=16", "wait=1")
+    bench.load()
     bench.nic.stop()
     bench.switch.drop_all(True)
     bench.nic.start("rate=20000", "wait=1", limits=("count=500",))

@@ -80,6 +80,11 @@ class Ring:
         self.region.u16[self.avail // 2 + 2 + slot] = head
         self.avail_idx = (self.avail_idx + 1) & MASK16
 
+    def made_available(self, ago):
+        """Returns the head that the last call but 'ago' was given."""
+        slot = (self.avail_idx - 1 - ago) & (self.size - 1)
+        return self.region.u16[self.avail // 2 + 2 + slot]
+
     def publish(self):
         self.set_avail_idx(self.avail_idx)
 

@@ -20,7 +20,7 @@ import random
 import time
 
 import protocol
-from bench import DELIVERED
+from bench import DELIVERED, EASY_LOAD
 from guest import BUF_SIZE, Guest, check, wait_for
 from ring import F_INDIRECT, F_NEXT, F_WRITE
 
@@ -53,10 +53,12 @@ def broken_by(bench, name, text, spoil, every):
     guest = bench.guest
     bench.load()
     told = bench.switch.n_told(text)
-    heads = []
-    while not heads:
-        heads = guest.harvest(1)
-    spoil(guest, heads[0])
+
+    # What is impossible must not become possible while it is written, as it
+    # would if more buffers came back than this guest has looked at.
+    head = bench.last_frame()
+    spoil(guest, head)
+    bench.nic.start(*EASY_LOAD)
 
     def is_broken():
         if every:
@@ -129,8 +131,17 @@ def head_twice(guest, head):
     post(guest, head)
 
 
-def head_of_nic(guest, head):
-    post(guest, (head + guest.size // 2) % guest.size)
+def head_of_nic(guest, _):
+    """One that was posted half a round ago, and not again since: the switch
+    looks at what is posted now long before that buffer comes back."""
+    since = set()
+    for ago in range(guest.size):
+        head = guest.rx.made_available(ago)
+        if ago >= guest.size // 2 and head not in since:
+            break
+        since.add(head)
+    check(guest.posted[head], "buffer %u is not posted" % head)
+    post(guest, head)
 
 
 # Descriptors.

@@ -18,6 +18,8 @@
 # and are compiled without any flag for them.
 noinst_LIBRARIES += lib/libiovtee-core.a
 lib_libiovtee_core_a_SOURCES = \
+	lib/iovtee-busfault.c \
+	lib/iovtee-busfault.h \
 	lib/iovtee-guestmem.c \
 	lib/iovtee-guestmem.h \
 	lib/iovtee-inflight.c \

@@ -31,6 +31,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "iovtee-busfault.h"
+
 /* Where a region is mapped agrees with where it is in its file modulo this at
  * least, so that huge pages of shared memory can be mapped as such. */
 #define HUGE_PAGE_SIZE (UINT64_C(2) * 1024 * 1024)
@@ -52,6 +54,7 @@ struct iovtee_guestmem {
      * no cleverer search among at most 8 regions can beat. */
     struct lookup lookups[IOVTEE_GUESTMEM_MAX_REGIONS];
     size_t n;                   /* Number of regions. */
+    atomic_bool lost;           /* Has a file been truncated? */
 
     /* The same regions in order of 'gpa', and the address space that each
      * takes, with the gap before it. */
@@ -59,6 +62,7 @@ struct iovtee_guestmem {
     struct {
         void *base;
         size_t size;
+        size_t gap;
     } mmaps[IOVTEE_GUESTMEM_MAX_REGIONS];
 
     atomic_uint ref_cnt;
@@ -113,6 +117,7 @@ iovtee_guestmem_create(const struct iovtee_guestmem_region regions[],
         return ENOMEM;
     }
     atomic_init(&mem->ref_cnt, 1);
+    atomic_init(&mem->lost, false);
     for (size_t i = 0; i < n; i++) {
         error = map_region(&sorted[i], mem);
         if (error) {
@@ -206,6 +211,22 @@ iovtee_guestmem_locate(const struct iovtee_guestmem *mem, const void *va,
         }
     }
     return false;
+}
+
+/* Was a part of 'mem' used that its file has lost since it was mapped?  Then
+ * what is in it, and was read from it, means nothing. */
+bool
+iovtee_guestmem_is_lost(const struct iovtee_guestmem *mem)
+{
+    return atomic_load_explicit(&mem->lost, memory_order_relaxed);
+}
+
+/* Returns what iovtee_guestmem_is_lost() looks at, for somebody who guards
+ * another mapping of the same files. */
+atomic_bool *
+iovtee_guestmem_lost(struct iovtee_guestmem *mem)
+{
+    return &mem->lost;
 }
 
 /* Returns the number of regions in 'mem'. */
@@ -360,6 +381,7 @@ map_region(const struct iovtee_guestmem_region *r, struct iovtee_guestmem *mem)
     }
     mem->mmaps[mem->n].base = (uint8_t *) base - gap;
     mem->mmaps[mem->n].size = gap + size;
+    mem->mmaps[mem->n].gap = gap;
 
     *m = (struct iovtee_guestmem_mapping) {
         .gpa = r->gpa,
@@ -383,6 +405,10 @@ map_region(const struct iovtee_guestmem_region *r, struct iovtee_guestmem *mem)
         || madvise(base, size, MADV_DONTFORK)) {
         return errno;
     }
+
+    /* If there is no room then this guest can kill us.  Without zero-copy it
+     * could, too. */
+    iovtee_busfault_guard(base, size, &mem->lost);
     return 0;
 }
 
@@ -390,6 +416,8 @@ static void
 unmap_regions(struct iovtee_guestmem *mem)
 {
     for (size_t i = 0; i < mem->n; i++) {
+        iovtee_busfault_unguard((uint8_t *) mem->mmaps[i].base
+                                + mem->mmaps[i].gap);
         munmap(mem->mmaps[i].base, mem->mmaps[i].size);
     }
     mem->n = 0;

@@ -30,6 +30,9 @@
  * changes its memory table gets a new map; the old one goes when its last
  * reference goes.
  *
+ * A front-end that truncates a file does not kill us: that region reads as
+ * zeros then, and the map is lost (see iovtee-busfault.h).
+ *
  * Thread-safety
  * =============
  *
@@ -39,6 +42,7 @@
  * This module is pure: it knows neither DPDK nor Open vSwitch state, and it
  * does not log. */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -85,5 +89,8 @@ bool iovtee_guestmem_locate(const struct iovtee_guestmem *, const void *va,
 size_t iovtee_guestmem_n_regions(const struct iovtee_guestmem *);
 const struct iovtee_guestmem_mapping *iovtee_guestmem_region(
     const struct iovtee_guestmem *, size_t i);
+
+bool iovtee_guestmem_is_lost(const struct iovtee_guestmem *);
+atomic_bool *iovtee_guestmem_lost(struct iovtee_guestmem *);
 
 #endif /* iovtee-guestmem.h */

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 
 #include "coverage.h"
+#include "iovtee-busfault.h"
 #include "openvswitch/vlog.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_session_events);
@@ -84,7 +85,16 @@ VLOG_DEFINE_THIS_MODULE(iovtee_session_events);
  *
  *    - If there are more queues than the guest has agreed to have, then
  *      SET_FEATURES frees them, though the device may be running.  That is
- *      refused, too. */
+ *      refused, too.
+ *
+ * Files that shrink
+ * =================
+ *
+ * librte_vhost looks into the rings while it handles SET_MEM_TABLE, before we
+ * can know where it has mapped the memory.  So a part that the file does not
+ * have is expected to be used until a message is through, see
+ * iovtee_busfault_expect(); when one fails, until the thread does the next
+ * thing for any of our sockets. */
 
 COVERAGE_DEFINE(iovtee_session_foreign);
 COVERAGE_DEFINE(iovtee_session_refused);
@@ -411,6 +421,7 @@ after_message(struct iovtee_session *s)
         break;
 
     case REQ_SET_LOG_BASE:
+        session_log_load__(s);
         settle_log(s);
         break;
 
@@ -449,6 +460,7 @@ pre_msg_handle(int vid, void *msg)
                      s->port, request);
         ok = false;
     }
+    iovtee_busfault_expect(ok);
     return ok ? RTE_VHOST_MSG_RESULT_NOT_HANDLED : RTE_VHOST_MSG_RESULT_ERR;
 }
 
@@ -457,6 +469,7 @@ post_msg_handle(int vid, void *msg OVS_UNUSED)
 {
     struct iovtee_session *s = iovtee_session_by_vid__(vid);
 
+    iovtee_busfault_expect(false);
     if (s) {
         ovs_mutex_lock(&s->fsm_mutex);
         after_message(s);
@@ -655,6 +668,7 @@ destroy_connection(int vid)
 {
     struct iovtee_session *s = iovtee_session_by_vid__(vid);
 
+    iovtee_busfault_expect(false);
     if (s) {
         iovtee_session_forget__(s);
         iovtee_session_detach__(s);
@@ -680,6 +694,7 @@ iovtee_session_forget__(struct iovtee_session *s)
     ovs_mutex_lock(&s->fsm_mutex);
     reset_vrings(s);
     session_mem_drop__(s);
+    session_log_drop__(s);
     s->announced = false;
     s->logging = s->log_changing = s->log_set = false;
     s->request = REQ_NONE;

@@ -123,6 +123,8 @@ struct iovtee_session {
                                          * are logged? */
     bool log_set OVS_GUARDED;           /* Has the connection ever had a
                                          * bitmap for that? */
+    void *log OVS_GUARDED;              /* Where librte_vhost has that mapped,
+                                         * or NULL. */
     struct rte_vhost_memory *table OVS_GUARDED; /* librte_vhost's, or NULL. */
     struct iovtee_guestmem *mem OVS_GUARDED;    /* Made of it, or NULL. */
     struct session_vring vrings[SESSION_MAX_VRINGS] OVS_GUARDED;
@@ -191,6 +193,10 @@ void session_vring_update_all__(struct iovtee_session *s)
 void session_mem_drop__(struct iovtee_session *s)
     OVS_REQUIRES(s->fsm_mutex);
 void session_mem_load__(struct iovtee_session *s)
+    OVS_REQUIRES(s->fsm_mutex);
+void session_log_drop__(struct iovtee_session *s)
+    OVS_REQUIRES(s->fsm_mutex);
+void session_log_load__(struct iovtee_session *s)
     OVS_REQUIRES(s->fsm_mutex);
 
 #endif /* iovtee-session-private.h */

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "coverage.h"
+#include "iovtee-busfault.h"
 #include "openvswitch/vlog.h"
 #include "timeval.h"
 
@@ -418,6 +419,9 @@ session_vring_update_all__(struct iovtee_session *s)
 void
 session_mem_drop__(struct iovtee_session *s)
 {
+    for (uint32_t i = 0; s->table && i < s->table->nregions; i++) {
+        iovtee_busfault_unguard(s->table->regions[i].mmap_addr);
+    }
     free(s->table);
     s->table = NULL;
     iovtee_guestmem_unref(s->mem);
@@ -455,5 +459,35 @@ session_mem_load__(struct iovtee_session *s)
         VLOG_WARN_RL(&rl, "%s: cannot use the guest's memory (%s)",
                      s->port, ovs_strerror(error));
         s->mem = NULL;
+    }
+
+    /* librte_vhost looks into rings even if we do not. */
+    for (uint32_t i = 0; i < n; i++) {
+        const struct rte_vhost_mem_region *r = &s->table->regions[i];
+
+        iovtee_busfault_guard(r->mmap_addr, r->mmap_size,
+                              s->mem ? iovtee_guestmem_lost(s->mem) : NULL);
+    }
+}
+
+/* Forgets the bitmap of writes. */
+void
+session_log_drop__(struct iovtee_session *s)
+{
+    iovtee_busfault_unguard(s->log);
+    s->log = NULL;
+}
+
+/* Guards the bitmap that librte_vhost has mapped.  With a bitmap that vanishes
+ * the migration is of no use, but that is for the front-end to notice. */
+void
+session_log_load__(struct iovtee_session *s)
+{
+    uint64_t base, size;
+
+    session_log_drop__(s);
+    if (!rte_vhost_get_log_base(s->fsm_vid, &base, &size) && base) {
+        s->log = (void *) (uintptr_t) base;
+        iovtee_busfault_guard(s->log, size, NULL);
     }
 }

@@ -577,7 +577,7 @@ iovtee_session_dequeue(struct iovtee_session *s, unsigned int q,
         return 0;
     }
     atomic_read_relaxed(&txq->vid, &vid);
-    if (vid >= 0) {
+    if (vid >= 0 && !iovtee_guestmem_is_lost(txq->mem)) {
         n_rx = rte_vhost_dequeue_burst(vid, 2 * q + 1, mp, mbufs, n);
     }
     ovs_spin_unlock(&txq->lock);
@@ -602,6 +602,7 @@ iovtee_session_queue_count(struct iovtee_session *s, unsigned int q)
         && !rte_vhost_get_vring_base(vid, 2 * q + 1,
                                      &last_avail, &last_used)) {
         n = (uint16_t) (*txq->avail_idx - last_avail);
+        n = iovtee_guestmem_is_lost(txq->mem) ? 0 : n;
     }
     ovs_spin_unlock(&txq->lock);
     return n;

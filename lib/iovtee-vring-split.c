@@ -349,12 +349,14 @@ iovtee_vring_mark(const struct iovtee_vring *vr, const void *va, uint64_t len)
     }
 }
 
-/* Latches 'vr' because of 'fault', unless it is latched already. */
+/* Latches 'vr' because of 'fault', unless it is latched already.  What is found
+ * in memory that was lost is not the driver's fault. */
 void
 iovtee_vring_break(struct iovtee_vring *vr, enum iovtee_vring_fault fault)
 {
     if (!vr->fault) {
-        vr->fault = fault;
+        vr->fault = (iovtee_guestmem_is_lost(vr->mem)
+                     ? IOVTEE_FAULT_MEMORY_LOST : fault);
     }
 }
 
@@ -388,7 +390,8 @@ iovtee_vring_set_no_notify(struct iovtee_vring *vr, bool no_notify)
 
 
 /* Reads the driver's index, V1.  It may only move forward, and never so far
- * that more than the whole ring would be available; otherwise latches 'vr'. */
+ * that more than the whole ring would be available, and guest memory must be
+ * there; otherwise latches 'vr'. */
 static void
 refresh_avail_idx(struct iovtee_vring *vr)
 {
@@ -396,7 +399,9 @@ refresh_avail_idx(struct iovtee_vring *vr)
     uint16_t known = vr->avail_idx - vr->last_avail;
     uint16_t moved = idx - vr->avail_idx;
 
-    if (moved > vr->size - known) {
+    if (iovtee_guestmem_is_lost(vr->mem)) {
+        iovtee_vring_break(vr, IOVTEE_FAULT_MEMORY_LOST);
+    } else if (moved > vr->size - known) {
         iovtee_vring_break(vr, IOVTEE_FAULT_AVAIL_JUMP);
     } else {
         vr->avail_idx = idx;

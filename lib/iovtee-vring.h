@@ -106,7 +106,9 @@
     FAULT(BAD_ADDRESS, "bad_address",                                       \
           "descriptor points outside of guest memory")                      \
     FAULT(INDIRECT, "indirect",                                             \
-          "malformed indirect descriptor")
+          "malformed indirect descriptor")                                  \
+    FAULT(MEMORY_LOST, "memory_lost",                                       \
+          "the file behind guest memory was truncated")
 
 enum iovtee_vring_fault {
 #define FAULT(ENUM, NAME, TEXT) IOVTEE_FAULT_##ENUM,

@@ -27,6 +27,7 @@
 #include "dirs.h"
 #include "dpdk.h"
 #include "fatal-signal.h"
+#include "iovtee-busfault.h"
 #include "iovtee-hostpool.h"
 #include "iovtee-nic.h"
 #include "iovtee-session.h"
@@ -76,6 +77,12 @@ static char *config_error(struct netdev_iovtee *);
 void
 netdev_iovtee_register(void)
 {
+    int error = iovtee_busfault_init();
+
+    if (error) {
+        VLOG_WARN("cannot handle SIGBUS (%s): front-ends that truncate guest "
+                  "memory will end this process", ovs_strerror(error));
+    }
     netdev_register_provider(&netdev_iovtee_class);
     netdev_iovtee_unixctl_init();
 }

@@ -18,6 +18,7 @@
 TESTSUITE = tests/testsuite
 TESTSUITE_AT = \
 	tests/bench.at \
+	tests/busfault.at \
 	tests/dp-packet.at \
 	tests/fuzz.at \
 	tests/guestmem.at \
@@ -95,6 +96,7 @@ EXTRA_DIST += \
 	tests/hostile/protocol.py \
 	tests/hostile/ring.py \
 	tests/hostile/rings.py \
+	tests/hostile/shrink.py \
 	tests/hostile/switch.py \
 	tests/kernel-guest/image.sh \
 	tests/kernel-guest/init \
@@ -124,6 +126,10 @@ UNIT_SOURCES = \
 
 # A unit program of a pure module links with libiovtee-core.a only, so that a
 # module that is not pure does not link.
+check_PROGRAMS += tests/test-busfault
+tests_test_busfault_SOURCES = tests/test-busfault.c $(UNIT_SOURCES)
+tests_test_busfault_LDADD = lib/libiovtee-core.a
+
 check_PROGRAMS += tests/test-guestmem
 tests_test_guestmem_SOURCES = tests/test-guestmem.c $(UNIT_SOURCES)
 tests_test_guestmem_LDADD = lib/libiovtee-core.a
@@ -462,7 +468,7 @@ check-build: all $(BUILD_TESTSUITE)
 # Without the "hammer": it needs speed, and a guest has a mapping of its own,
 # so that ThreadSanitizer cannot know that it writes to the device's memory.
 TSAN_FLAGS = \
-	-k fuzz -k guestmem -k inflight -k ledger -k session \
+	-k busfault -k fuzz -k guestmem -k inflight -k ledger -k session \
 	-k vring,!hammer
 
 check-tsan: $(OVS_BUILT)

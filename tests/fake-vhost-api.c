@@ -140,6 +140,14 @@ rte_vhost_get_mtu(int vid, uint16_t *mtu)
     return 0;
 }
 
+int
+rte_vhost_get_log_base(int vid, uint64_t *base, uint64_t *size)
+{
+    CHECK(fake_get_device(vid)->has_log);
+    *base = *size = 0;          /* Nobody maps it here. */
+    return 0;
+}
+
 uint16_t
 rte_vhost_get_vring_num(int vid)
 {

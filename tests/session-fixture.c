@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "fatal-signal.h"
+#include "iovtee-busfault.h"
 #include "util.h"
 
 /* Open vSwitch has the same. */
@@ -409,6 +410,7 @@ make_guest_memory(void)
     CHECK(fe.mem != MAP_FAILED);
 
     /* Open vSwitch's library opens files of its own when it is first used. */
+    CHECK(!iovtee_busfault_init());
     fatal_signal_init();
 }
 

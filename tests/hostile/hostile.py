@@ -32,11 +32,12 @@ import life
 import messages
 import migration
 import rings
+import shrink
 from bench import Bench
 from guest import Failure
 
 CASES = {case.__name__.replace("_", "-"): case
-         for module in (life, migration, rings, messages, endurance)
+         for module in (life, migration, rings, messages, shrink, endurance)
          for case in module.CASES}
 
 

@@ -39,6 +39,10 @@ class Region:
         self.u32 = memoryview(self.map).cast("I")
         self.u64 = memoryview(self.map).cast("Q")
 
+    def truncate(self):
+        """Takes the memory away.  Nobody may look at it after that."""
+        os.ftruncate(self.fd, 0)
+
     def close(self):
         for view in self.u16, self.u32, self.u64:
             view.release()

@@ -45,6 +45,10 @@ class Log:
         os.ftruncate(self.fd, self.size)
         self.map = mmap.mmap(self.fd, self.size)
 
+    def truncate(self):
+        """Nobody may look at it after that."""
+        os.ftruncate(self.fd, 0)
+
     def close(self):
         self.map.close()
         os.close(self.fd)

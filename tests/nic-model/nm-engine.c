@@ -171,6 +171,7 @@ start_thread(int cpu)
         pthread_attr_setaffinity_np(&attr, sizeof cpus, &cpus);
     }
     sigfillset(&all);
+    sigdelset(&all, SIGBUS);    /* A device has no such trouble. */
     pthread_sigmask(SIG_BLOCK, &all, &old);
     engine.stop = false;
     error = pthread_create(&engine.thread, &attr, engine_main, NULL);

@@ -1,0 +1,256 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1           /* For MAP_ANONYMOUS. */
+#endif
+
+#include "iovtee-busfault.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+/* How it works
+ * ============
+ *
+ * The signal is synchronous: it is handled on the thread that has faulted, in
+ * the middle of whatever that thread does.  So the handler takes no lock and
+ * calls nothing but mmap(), which is a plain system call.  What is guarded is
+ * in an array that is read under a sequence count.  The thread that changes it
+ * touches no guarded memory meanwhile, so that a handler which waits for the
+ * count never waits for its own thread.
+ *
+ * Why a mapping cannot vanish, and its place be taken by another, between the
+ * fault and the handler's mmap(): the thread that has faulted is using it.
+ *
+ * All of a mapping is replaced, although only a page is missing.  A guest whose
+ * memory has holes is of no use to anybody, there is then a single fault for
+ * each mapping, and it does not matter what pages the file consisted of. */
+
+struct guard {
+    atomic_uintptr_t base;      /* 0 if free. */
+    atomic_size_t size;
+    _Atomic(atomic_bool *) lost;
+};
+
+static struct guard guards[IOVTEE_BUSFAULT_MAX];
+static atomic_size_t n_guards;  /* All others have never been used. */
+static atomic_uint version;     /* Odd while 'guards' changes. */
+static pthread_mutex_t guards_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* What was to handle SIGBUS before. */
+static struct sigaction previous;
+
+/* See iovtee_busfault_expect(). */
+static _Thread_local bool expected;
+
+static void handle_sigbus(int, siginfo_t *, void *);
+static void set_guard(struct guard *, void *base, size_t, atomic_bool *lost);
+
+/* Begins to handle SIGBUS, if that has not been done before.  Returns 0 if
+ * successful, otherwise a positive errno value. */
+int
+iovtee_busfault_init(void)
+{
+    struct sigaction action = {
+        .sa_sigaction = handle_sigbus,
+        .sa_flags = SA_SIGINFO | SA_ONSTACK,
+    };
+
+    if (sigaction(SIGBUS, NULL, &previous)) {
+        return errno;
+    }
+    if (previous.sa_flags & SA_SIGINFO
+        && previous.sa_sigaction == handle_sigbus) {
+        return 0;
+    }
+    sigemptyset(&action.sa_mask);
+    return sigaction(SIGBUS, &action, NULL) ? errno : 0;
+}
+
+/* Guards the mapping of 'size' bytes at 'base', both of which are multiples of
+ * the size of its pages.  If it is replaced then '*lost', if 'lost' is not
+ * NULL, becomes true before it is; it must exist until the mapping is not
+ * guarded any more.
+ *
+ * Returns false if so many are guarded that there is no room for another
+ * one. */
+bool
+iovtee_busfault_guard(void *base, size_t size, atomic_bool *lost)
+{
+    bool ok = false;
+    size_t i, n;
+
+    pthread_mutex_lock(&guards_mutex);
+    n = atomic_load(&n_guards);
+    for (i = 0; i < n && atomic_load(&guards[i].base); i++) {
+        continue;
+    }
+    if (i < IOVTEE_BUSFAULT_MAX) {
+        set_guard(&guards[i], base, size, lost);
+        if (i == n) {
+            atomic_store(&n_guards, n + 1);
+        }
+        ok = true;
+    }
+    pthread_mutex_unlock(&guards_mutex);
+    return ok;
+}
+
+/* Ends what iovtee_busfault_guard() began for 'base'.  Does nothing if it has
+ * had no room. */
+void
+iovtee_busfault_unguard(void *base)
+{
+    size_t n;
+
+    pthread_mutex_lock(&guards_mutex);
+    n = atomic_load(&n_guards);
+    for (size_t i = 0; i < n; i++) {
+        if (atomic_load(&guards[i].base) == (uintptr_t) base) {
+            set_guard(&guards[i], NULL, 0, NULL);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&guards_mutex);
+}
+
+/* From now on, if 'expect', a page that a file has lost is replaced by zeros on
+ * the calling thread wherever it is.  That is for a library which maps a file
+ * and uses it before anybody can guard the mapping.  While it is so this thread
+ * should not run anything else. */
+void
+iovtee_busfault_expect(bool expect)
+{
+    expected = expect;
+}
+
+
+static void
+set_guard(struct guard *g, void *base, size_t size, atomic_bool *lost)
+{
+    atomic_fetch_add(&version, 1);
+    atomic_store(&g->base, (uintptr_t) base);
+    atomic_store(&g->size, size);
+    atomic_store(&g->lost, lost);
+    atomic_fetch_add(&version, 1);
+}
+
+/* Replaces the 'size' bytes at 'base' by zeros.  Returns false if the kernel
+ * refuses that, in which case they are as before. */
+static bool
+replace(uintptr_t base, size_t size)
+{
+    return mmap((void *) base, size, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+                -1, 0) != MAP_FAILED;
+}
+
+/* Looks for the guarded mapping with 'addr' in it.  If there is one, returns
+ * true and stores it in '*base', '*size' and '*lost'. */
+static bool
+find_guard(uintptr_t addr, uintptr_t *base, size_t *size, atomic_bool **lost)
+{
+    unsigned int before;
+    bool found;
+
+    do {
+        size_t n;
+
+        found = false;
+        before = atomic_load(&version);
+        n = atomic_load(&n_guards);
+        for (size_t i = 0; !found && i < n; i++) {
+            *base = atomic_load(&guards[i].base);
+            *size = atomic_load(&guards[i].size);
+            *lost = atomic_load(&guards[i].lost);
+            found = *base && addr - *base < *size;
+        }
+    } while (before & 1 || atomic_load(&version) != before);
+    return found;
+}
+
+/* Replaces the page with 'addr' in it.  The kernel refuses less than a page of
+ * the file's kind, of which there are three. */
+static bool
+replace_page(uintptr_t addr)
+{
+    static const int shifts[] = { 12, 21, 30 };
+
+    for (size_t i = 0; i < sizeof shifts / sizeof *shifts; i++) {
+        size_t size = (size_t) 1 << shifts[i];
+
+        if (replace(addr & ~(size - 1), size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Replaces the guarded mapping with 'addr' in it.  Returns false if there is
+ * none. */
+static bool
+replace_guarded(uintptr_t addr)
+{
+    atomic_bool *lost;
+    uintptr_t base;
+    size_t size;
+
+    if (!find_guard(addr, &base, &size, &lost)) {
+        return false;
+    }
+    if (lost) {
+        atomic_store(lost, true);
+    }
+
+    /* The kernel may have mapped more than was asked for. */
+    return replace(base, size) || replace_page(addr);
+}
+
+/* SIGBUS is none of ours. */
+static void
+pass_on(int sig, siginfo_t *info, void *context)
+{
+    if (previous.sa_flags & SA_SIGINFO) {
+        previous.sa_sigaction(sig, info, context);
+    } else if (previous.sa_handler != SIG_DFL
+               && previous.sa_handler != SIG_IGN) {
+        previous.sa_handler(sig);
+    } else {
+        /* What has faulted is run again after this, and faults again. */
+        sigaction(SIGBUS, &previous, NULL);
+        if (info->si_code <= 0) {
+            raise(SIGBUS);      /* Somebody has sent it. */
+        }
+    }
+}
+
+static void
+handle_sigbus(int sig, siginfo_t *info, void *context)
+{
+    uintptr_t addr = (uintptr_t) info->si_addr;
+    int error = errno;
+
+    if (info->si_code != BUS_ADRERR
+        || (!replace_guarded(addr) && !(expected && replace_page(addr)))) {
+        pass_on(sig, info, context);
+    }
+    errno = error;
+}

@@ -40,9 +40,10 @@
  * Why a mapping cannot vanish, and its place be taken by another, between the
  * fault and the handler's mmap(): the thread that has faulted is using it.
  *
- * All of a mapping is replaced, although only a page is missing.  A guest whose
- * memory has holes is of no use to anybody, there is then a single fault for
- * each mapping, and it does not matter what pages the file consisted of. */
+ * All of a mapping is replaced, although only a page is missing.  A guest
+ * whose memory has holes is of no use to anybody, there is then a single fault
+ * for each mapping, and it does not matter what pages the file consisted
+ * of. */
 
 struct guard {
     atomic_uintptr_t base;      /* 0 if free. */
@@ -132,10 +133,10 @@ iovtee_busfault_unguard(void *base)
     pthread_mutex_unlock(&guards_mutex);
 }
 
-/* From now on, if 'expect', a page that a file has lost is replaced by zeros on
- * the calling thread wherever it is.  That is for a library which maps a file
- * and uses it before anybody can guard the mapping.  While it is so this thread
- * should not run anything else. */
+/* From now on, if 'expect', a page that a file has lost is replaced by zeros
+ * on the calling thread wherever it is.  That is for a library which maps a
+ * file and uses it before anybody can guard the mapping.  While it is so this
+ * thread should not run anything else. */
 void
 iovtee_busfault_expect(bool expect)
 {

@@ -25,10 +25,11 @@
  * Without this module that ends the process, and with it the switch of all
  * other guests.
  *
- * A mapping that is guarded is replaced by zeros, as a whole, at the first such
- * access, which then goes on.  What is written to it is lost.  The mapping's
- * owner learns of it from a flag.  Nobody else's memory is concerned: SIGBUS
- * for any other reason goes where it went before iovtee_busfault_init().
+ * A mapping that is guarded is replaced by zeros, as a whole, at the first
+ * such access, which then goes on.  What is written to it is lost.  The
+ * mapping's owner learns of it from a flag.  Nobody else's memory is touched:
+ * SIGBUS for any other reason goes where it went before
+ * iovtee_busfault_init().
  *
  * Life cycle
  * ==========

@@ -349,8 +349,8 @@ iovtee_vring_mark(const struct iovtee_vring *vr, const void *va, uint64_t len)
     }
 }
 
-/* Latches 'vr' because of 'fault', unless it is latched already.  What is found
- * in memory that was lost is not the driver's fault. */
+/* Latches 'vr' because of 'fault', unless it is latched already.  What is
+ * found in memory that was lost is not the driver's fault. */
 void
 iovtee_vring_break(struct iovtee_vring *vr, enum iovtee_vring_fault fault)
 {

@@ -99,8 +99,8 @@ def send_table(bench, regions):
 
 
 def shrinking_tables(bench):
-    """The rings vanish while the memory table is replaced, so that librte_vhost
-    is the first one to look at them."""
+    """The rings vanish while the memory table is replaced, so that
+    librte_vhost is the first one to look at them."""
     told = bench.switch.n_told(BAD_TABLE)
     for _ in range(3):
         bench.start()

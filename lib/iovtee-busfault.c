@@ -26,14 +26,14 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* How it works
  * ============
  *
  * The signal is synchronous: it is handled on the thread that has faulted, in
  * the middle of whatever that thread does.  So the handler takes no lock and
- * calls nothing but mmap(), which is a plain system call.  What is guarded is
- * in an array that is read under a sequence count.  The thread that changes it
+ * calls nothing but plain system calls.  What is guarded is in an array that is read under a sequence count.  The thread that changes it
  * touches no guarded memory meanwhile, so that a handler which waits for the
  * count never waits for its own thread.
  *
@@ -44,6 +44,9 @@
  * whose memory has holes is of no use to anybody, there is then a single fault
  * for each mapping, and it does not matter what pages the file consisted
  * of. */
+
+/* No page is larger. */
+#define MAX_PAGE_SIZE (UINT64_C(1) << 30)
 
 struct guard {
     atomic_uintptr_t base;      /* 0 if free. */
@@ -56,14 +59,18 @@ static atomic_size_t n_guards;  /* All others have never been used. */
 static atomic_uint version;     /* Odd while 'guards' changes. */
 static pthread_mutex_t guards_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-/* What was to handle SIGBUS before. */
+/* What was to handle SIGBUS before, and what a page is at least. */
 static struct sigaction previous;
+static size_t base_page_size;
 
 /* See iovtee_busfault_expect(). */
 static _Thread_local bool expected;
 
+static bool is_ours(const struct sigaction *);
 static void handle_sigbus(int, siginfo_t *, void *);
 static void set_guard(struct guard *, void *base, size_t, atomic_bool *lost);
+static bool find_guard(uintptr_t addr, uintptr_t *base, size_t *size,
+                       atomic_bool **lost);
 
 /* Begins to handle SIGBUS, if that has not been done before.  Returns 0 if
  * successful, otherwise a positive errno value. */
@@ -74,14 +81,16 @@ iovtee_busfault_init(void)
         .sa_sigaction = handle_sigbus,
         .sa_flags = SA_SIGINFO | SA_ONSTACK,
     };
+    struct sigaction present;
 
-    if (sigaction(SIGBUS, NULL, &previous)) {
+    if (sigaction(SIGBUS, NULL, &present)) {
         return errno;
     }
-    if (previous.sa_flags & SA_SIGINFO
-        && previous.sa_sigaction == handle_sigbus) {
+    if (is_ours(&present)) {
         return 0;
     }
+    previous = present;
+    base_page_size = sysconf(_SC_PAGESIZE);
     sigemptyset(&action.sa_mask);
     return sigaction(SIGBUS, &action, NULL) ? errno : 0;
 }
@@ -133,6 +142,17 @@ iovtee_busfault_unguard(void *base)
     pthread_mutex_unlock(&guards_mutex);
 }
 
+/* Is 'p' in a mapping that is guarded? */
+bool
+iovtee_busfault_is_guarded(const void *p)
+{
+    atomic_bool *lost;
+    uintptr_t base;
+    size_t size;
+
+    return find_guard((uintptr_t) p, &base, &size, &lost);
+}
+
 /* From now on, if 'expect', a page that a file has lost is replaced by zeros
  * on the calling thread wherever it is.  That is for a library which maps a
  * file and uses it before anybody can guard the mapping.  While it is so this
@@ -144,6 +164,13 @@ iovtee_busfault_expect(bool expect)
 }
 
 
+static bool
+is_ours(const struct sigaction *action)
+{
+    return (action->sa_flags & SA_SIGINFO
+            && action->sa_sigaction == handle_sigbus);
+}
+
 static void
 set_guard(struct guard *g, void *base, size_t size, atomic_bool *lost)
 {
@@ -154,14 +181,32 @@ set_guard(struct guard *g, void *base, size_t size, atomic_bool *lost)
     atomic_fetch_add(&version, 1);
 }
 
-/* Replaces the 'size' bytes at 'base' by zeros.  Returns false if the kernel
- * refuses that, in which case they are as before. */
+/* Replaces the 'size' bytes at 'base' by zeros.  Returns false, with errno set,
+ * if the kernel refuses that, in which case they are as before.
+ *
+ * ovs-vswitchd usually has all of its memory locked (mlockall()), which would
+ * take real memory for each of the zeros.  So they are unlocked before they can
+ * be accessed, somewhere else, and put into their place in one step. */
 static bool
 replace(uintptr_t base, size_t size)
 {
-    return mmap((void *) base, size, PROT_READ | PROT_WRITE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
-                -1, 0) != MAP_FAILED;
+    void *p = mmap(NULL, size, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int error;
+
+    if (p == MAP_FAILED) {
+        return false;
+    }
+    if (!munlock(p, size)
+        && !mprotect(p, size, PROT_READ | PROT_WRITE)
+        && mremap(p, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+                  (void *) base) != MAP_FAILED) {
+        return true;
+    }
+    error = errno;
+    munmap(p, size);
+    errno = error;
+    return false;
 }
 
 /* Looks for the guarded mapping with 'addr' in it.  If there is one, returns
@@ -188,18 +233,18 @@ find_guard(uintptr_t addr, uintptr_t *base, size_t *size, atomic_bool **lost)
     return found;
 }
 
-/* Replaces the page with 'addr' in it.  The kernel refuses less than a page of
- * the file's kind, of which there are three. */
+/* Replaces the page with 'addr' in it.  Returns false if the kernel refuses
+ * that. */
 static bool
 replace_page(uintptr_t addr)
 {
-    static const int shifts[] = { 12, 21, 30 };
-
-    for (size_t i = 0; i < sizeof shifts / sizeof *shifts; i++) {
-        size_t size = (size_t) 1 << shifts[i];
-
+    /* With EINVAL the kernel says that the file consists of larger pages. */
+    for (size_t size = base_page_size; size <= MAX_PAGE_SIZE; size *= 2) {
         if (replace(addr & ~(size - 1), size)) {
             return true;
+        }
+        if (errno != EINVAL) {
+            break;
         }
     }
     return false;
@@ -229,16 +274,20 @@ replace_guarded(uintptr_t addr)
 static void
 pass_on(int sig, siginfo_t *info, void *context)
 {
+    const struct sigaction fatal = { .sa_handler = SIG_DFL };
+    bool sent = info->si_code <= 0;     /* By a process? */
+
     if (previous.sa_flags & SA_SIGINFO) {
         previous.sa_sigaction(sig, info, context);
     } else if (previous.sa_handler != SIG_DFL
                && previous.sa_handler != SIG_IGN) {
         previous.sa_handler(sig);
-    } else {
-        /* What has faulted is run again after this, and faults again. */
-        sigaction(SIGBUS, &previous, NULL);
-        if (info->si_code <= 0) {
-            raise(SIGBUS);      /* Somebody has sent it. */
+    } else if (!sent || previous.sa_handler == SIG_DFL) {
+        /* What has faulted is run again after this, and faults again, which
+         * leaves a better core dump.  All else does not. */
+        sigaction(SIGBUS, &fatal, NULL);
+        if (sent || info->si_code == BUS_MCEERR_AO) {
+            raise(SIGBUS);
         }
     }
 }

@@ -28,8 +28,11 @@
  * A mapping that is guarded is replaced by zeros, as a whole, at the first
  * such access, which then goes on.  What is written to it is lost.  The
  * mapping's owner learns of it from a flag.  Nobody else's memory is touched:
- * SIGBUS for any other reason goes where it went before
- * iovtee_busfault_init().
+ * any other SIGBUS, but what a thread has told to expect, goes where it went
+ * before iovtee_busfault_init().
+ *
+ * Whoever handles SIGBUS for himself meanwhile gets these, too.  DPDK does
+ * while it takes a hugepage from the kernel.
  *
  * Life cycle
  * ==========
@@ -59,6 +62,7 @@
 int iovtee_busfault_init(void);
 bool iovtee_busfault_guard(void *base, size_t size, atomic_bool *lost);
 void iovtee_busfault_unguard(void *base);
+bool iovtee_busfault_is_guarded(const void *);
 void iovtee_busfault_expect(bool expect);
 
 #endif /* iovtee-busfault.h */

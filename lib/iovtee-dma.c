@@ -69,7 +69,7 @@ iovtee_dma_map(struct rte_device *dev, struct iovtee_guestmem *mem)
 
     ovs_mutex_lock(&mutex);
     if (!find_mapping(mem)) {
-        error = register_mem(mem);
+        error = iovtee_guestmem_is_lost(mem) ? ENXIO : register_mem(mem);
         if (!error) {
             error = map(dev, mem);
         }

@@ -112,7 +112,7 @@ struct iovtee_session {
     struct ovs_mutex fsm_mutex;
     int fsm_vid OVS_GUARDED;            /* Connection it is about, or -1. */
     bool announced OVS_GUARDED;         /* By new_device()? */
-    bool frozen OVS_GUARDED;            /* By iovtee_session_close_all()? */
+    bool frozen OVS_GUARDED;            /* Is it being closed? */
     uint64_t negotiated OVS_GUARDED;    /* Features, if 'announced'. */
     bool logging OVS_GUARDED;           /* Is VHOST_F_LOG_ALL among them? */
     int node OVS_GUARDED;               /* NUMA node, if 'announced'. */
@@ -125,6 +125,7 @@ struct iovtee_session {
                                          * bitmap for that? */
     void *log OVS_GUARDED;              /* Where librte_vhost has that mapped,
                                          * or NULL. */
+    bool guarded OVS_GUARDED;           /* Is what is in 'table' guarded? */
     struct rte_vhost_memory *table OVS_GUARDED; /* librte_vhost's, or NULL. */
     struct iovtee_guestmem *mem OVS_GUARDED;    /* Made of it, or NULL. */
     struct session_vring vrings[SESSION_MAX_VRINGS] OVS_GUARDED;
@@ -193,6 +194,8 @@ void session_vring_update_all__(struct iovtee_session *s)
 void session_mem_drop__(struct iovtee_session *s)
     OVS_REQUIRES(s->fsm_mutex);
 void session_mem_load__(struct iovtee_session *s)
+    OVS_REQUIRES(s->fsm_mutex);
+void session_mem_unguard__(struct iovtee_session *s)
     OVS_REQUIRES(s->fsm_mutex);
 void session_log_drop__(struct iovtee_session *s)
     OVS_REQUIRES(s->fsm_mutex);

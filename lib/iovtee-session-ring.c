@@ -169,6 +169,9 @@ vring_describe(struct iovtee_session *s, uint32_t i,
 
     memset(ring, 0, sizeof *ring);
     memset(&rv, 0, sizeof rv);
+    if (iovtee_guestmem_is_lost(s->mem)) {
+        return "the file behind guest memory was truncated";
+    }
     if (rte_vhost_get_vhost_vring(s->fsm_vid, i, &rv)
         || rte_vhost_get_vring_base(s->fsm_vid, i, &config->last_avail,
                                     &config->last_used)) {
@@ -415,13 +418,40 @@ session_vring_update_all__(struct iovtee_session *s)
 
 /* Guest memory. */
 
+/* Guards librte_vhost's mappings: it looks into rings even if we do not. */
+static void
+mem_guard(struct iovtee_session *s)
+    OVS_REQUIRES(s->fsm_mutex)
+{
+    atomic_bool *lost = s->mem ? iovtee_guestmem_lost(s->mem) : NULL;
+
+    for (uint32_t i = 0; i < s->table->nregions; i++) {
+        const struct rte_vhost_mem_region *r = &s->table->regions[i];
+
+        if (!iovtee_busfault_guard(r->mmap_addr, r->mmap_size, lost)) {
+            VLOG_WARN_RL(&rl, "%s: so many guests share memory that this "
+                         "process cannot protect itself from a front-end that "
+                         "truncates it", s->port);
+        }
+    }
+    s->guarded = true;
+}
+
+/* librte_vhost is about to unmap guest memory. */
+void
+session_mem_unguard__(struct iovtee_session *s)
+{
+    for (uint32_t i = 0; s->guarded && i < s->table->nregions; i++) {
+        iovtee_busfault_unguard(s->table->regions[i].mmap_addr);
+    }
+    s->guarded = false;
+}
+
 /* Forgets the memory table.  No ring may be in use. */
 void
 session_mem_drop__(struct iovtee_session *s)
 {
-    for (uint32_t i = 0; s->table && i < s->table->nregions; i++) {
-        iovtee_busfault_unguard(s->table->regions[i].mmap_addr);
-    }
+    session_mem_unguard__(s);
     free(s->table);
     s->table = NULL;
     iovtee_guestmem_unref(s->mem);
@@ -460,13 +490,8 @@ session_mem_load__(struct iovtee_session *s)
                      s->port, ovs_strerror(error));
         s->mem = NULL;
     }
-
-    /* librte_vhost looks into rings even if we do not. */
-    for (uint32_t i = 0; i < n; i++) {
-        const struct rte_vhost_mem_region *r = &s->table->regions[i];
-
-        iovtee_busfault_guard(r->mmap_addr, r->mmap_size,
-                              s->mem ? iovtee_guestmem_lost(s->mem) : NULL);
+    if (!s->frozen) {
+        mem_guard(s);
     }
 }
 
@@ -486,7 +511,8 @@ session_log_load__(struct iovtee_session *s)
     uint64_t base, size;
 
     session_log_drop__(s);
-    if (!rte_vhost_get_log_base(s->fsm_vid, &base, &size) && base) {
+    if (!s->frozen && !rte_vhost_get_log_base(s->fsm_vid, &base, &size)
+        && base) {
         s->log = (void *) (uintptr_t) base;
         iovtee_busfault_guard(s->log, size, NULL);
     }

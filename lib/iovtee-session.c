@@ -28,6 +28,7 @@
 
 #include "fatal-signal.h"
 #include "hash.h"
+#include "iovtee-busfault.h"
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
 #include "timeval.h"
@@ -357,6 +358,18 @@ iovtee_session_open(const struct iovtee_session_config *config,
     return 0;
 }
 
+/* Ends the protection of librte_vhost's mappings, which it is about to unmap.
+ * Its own thread may handle a message meanwhile, but can start nothing. */
+static void
+retire(struct iovtee_session *s)
+{
+    ovs_mutex_lock(&s->fsm_mutex);
+    s->frozen = true;
+    session_mem_unguard__(s);
+    session_log_drop__(s);
+    ovs_mutex_unlock(&s->fsm_mutex);
+}
+
 /* Closes 's', which may be NULL.  Its owner gets all rings back first, and is
  * not called any more when this returns.  No PMD thread may use 's' any
  * more. */
@@ -367,8 +380,11 @@ iovtee_session_close(struct iovtee_session *s)
         return;
     }
 
+    retire(s);
     *own_thread_get() = true;
+    iovtee_busfault_expect(true);
     unregister_driver(s);
+    iovtee_busfault_expect(false);
     *own_thread_get() = false;
 
     /* librte_vhost does not call destroy_connection() then. */

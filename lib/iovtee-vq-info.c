@@ -34,6 +34,10 @@ iovtee_vq_get_info(struct iovtee_vq *vq, struct iovtee_vq_info *info)
     memcpy(info->n, vq->ledger.n, sizeof info->n);
     info->n_violations = vq->ledger.n_violations;
     info->fault = vq->vring.fault;
+    if (!info->fault && iovtee_guestmem_is_lost(vq->mem)) {
+        /* The ring has not been looked at since, for want of packets. */
+        info->fault = IOVTEE_FAULT_MEMORY_LOST;
+    }
     info->unfit = vq->unfit_reason;
     info->unfit_len = vq->unfit_len;
     info->is_unfit = iovtee_vq_is_unfit(vq);

@@ -51,12 +51,15 @@ struct fake_vring {
     uint16_t last_avail, last_used;
 };
 
+/* Bytes of a bitmap of writes. */
+#define FAKE_LOG_SIZE 4096
+
 struct fake_device {
     atomic_bool alive;
     struct fake_socket *socket;
     bool running, all_ready;
     uint64_t features;
-    bool has_log;               /* Is there a bitmap of writes... */
+    volatile uint8_t *log;      /* Bitmap of writes, or NULL... */
     atomic_bool log_going;      /* ...and is it being replaced? */
     atomic_uint n_logged;       /* How often a write was logged. */
     struct rte_vhost_user_extern_ops extern_ops;

@@ -14,13 +14,17 @@
  * limitations under the License.
  */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1           /* For memfd_create(). */
+#endif
+
 #include "fake-vhost-private.h"
 
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "iovtee-busfault.h"
 #include "unit.h"
 
 #define F_PROTOCOL_FEATURES 30
@@ -86,6 +90,7 @@ free_mem(struct fake_device *dev)
         for (uint32_t i = 0; i < dev->mem->nregions; i++) {
             struct rte_vhost_mem_region *r = &dev->mem->regions[i];
 
+            CHECK(!iovtee_busfault_is_guarded(r->mmap_addr));
             munmap(r->mmap_addr, r->mmap_size);
             close(r->fd);
         }
@@ -317,7 +322,7 @@ reset_owner(struct fake_device *dev)
 {
     int n_vrings = dev->n_vrings;
 
-    CHECK(!dev->has_log);       /* The real one would go on using it. */
+    CHECK(!dev->log);           /* The real one would go on using it. */
     fake_destroy_device(dev);
     free_mem(dev);
     free_vrings(dev);
@@ -344,18 +349,39 @@ set_features(struct fake_device *dev, const struct fake_message *msg)
     return true;
 }
 
+static void
+free_log(struct fake_device *dev)
+{
+    if (dev->log) {
+        munmap((void *) dev->log, FAKE_LOG_SIZE);
+        dev->log = NULL;
+    }
+}
+
+/* If its size is odd, then the bitmap has vanished from its file before anybody
+ * looks at it. */
 static bool
 set_log_base(struct fake_device *dev, const struct fake_message *msg)
 {
+    void *log;
+    int fd;
+
     if (msg->payload.log.offset >= -msg->payload.log.size) {
         return false;
     }
     CHECK(!msg->payload.log.offset);    /* The real one adds it twice. */
-    dev->has_log = true;
+    fd = memfd_create("log", MFD_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK(!ftruncate(fd, msg->payload.log.size & 1 ? 0 : FAKE_LOG_SIZE));
+    log = mmap(NULL, FAKE_LOG_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(log != MAP_FAILED);
+    close(fd);
 
     /* The old bitmap goes: now is the worst time to write to it. */
     dev->log_going = true;
     sched_yield();
+    free_log(dev);
+    dev->log = log;
     dev->log_going = false;
     return true;
 }
@@ -509,6 +535,8 @@ void
 fake_free_device(struct fake_device *dev)
 {
     free_mem(dev);
+    CHECK(!dev->log || !iovtee_busfault_is_guarded((void *) dev->log));
+    free_log(dev);
     free_vrings(dev);
     dev->alive = false;
 }
@@ -530,7 +558,6 @@ fake_vhost_connect(const char *path)
     dev->socket = socket;
     dev->running = dev->all_ready = false;
     dev->features = 0;
-    dev->has_log = false;
     dev->n_logged = 0;
     dev->alive = true;
     if (socket->ops->new_connection(get_vid(dev)) < 0) {

@@ -157,6 +157,16 @@ run_kill(struct mapping *m)
 }
 
 static void
+run_ignore(struct mapping *m)
+{
+    signal(SIGBUS, SIG_IGN);
+    CHECK(!iovtee_busfault_init());
+    raise(SIGBUS);
+    guard(m);
+    CHECK(touch(m) == 0);
+}
+
+static void
 check_replaced(struct mapping *m)
 {
     CHECK(!atomic_load(&m->lost));
@@ -226,12 +236,14 @@ test_others(void)
     struct mapping m;
 
     CHECK(!iovtee_busfault_init());
+    CHECK(!iovtee_busfault_init());
     map(&m);
     shrink(&m);
     in_child("never guarded", run_touch, &m);
     in_child("not guarded any more", run_unguard, &m);
     in_child("guarded", run_guard, &m);
     in_child("sent by somebody", run_kill, &m);
+    in_child("sent, and ignored", run_ignore, &m);
     unmap(&m);
 }
 
@@ -287,6 +299,29 @@ test_expect(void)
     map(&m);
     shrink(&m);
     in_child("not expected any more", run_touch, &m);
+    unmap(&m);
+}
+
+/* Zeros take no memory, even if all memory is locked, as that of ovs-vswitchd
+ * is. */
+static void
+test_locked(void)
+{
+    unsigned char resident[N_PAGES * 1024] = { 0 };
+    size_t n = 0;
+    struct mapping m;
+
+    CHECK(!iovtee_busfault_init());
+    if (mlockall(MCL_CURRENT | MCL_FUTURE)) {
+        exit(UNIT_SKIP);
+    }
+    CHECK(mapping_init(&m, 1024 * sysconf(_SC_PAGESIZE), 0));
+    check_replaced(&m);
+    CHECK(!mincore((void *) m.p, m.size, resident));
+    for (size_t i = 0; i < ARRAY_SIZE(resident); i++) {
+        n += resident[i] & 1;
+    }
+    printf("%zu pages\n", n);
     unmap(&m);
 }
 
@@ -349,6 +384,7 @@ main(int argc, char *argv[])
         { "others", test_others },
         { "chain", test_chain },
         { "expect", test_expect },
+        { "locked", test_locked },
         { "full", test_full },
         { "threads", test_threads },
     };

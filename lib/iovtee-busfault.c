@@ -33,9 +33,10 @@
  *
  * The signal is synchronous: it is handled on the thread that has faulted, in
  * the middle of whatever that thread does.  So the handler takes no lock and
- * calls nothing but plain system calls.  What is guarded is in an array that is read under a sequence count.  The thread that changes it
- * touches no guarded memory meanwhile, so that a handler which waits for the
- * count never waits for its own thread.
+ * calls nothing but plain system calls.  What is guarded is in an array that
+ * is read under a sequence count.  The thread that changes it touches no
+ * guarded memory meanwhile, so that a handler which waits for the count never
+ * waits for its own thread.
  *
  * Why a mapping cannot vanish, and its place be taken by another, between the
  * fault and the handler's mmap(): the thread that has faulted is using it.
@@ -181,12 +182,12 @@ set_guard(struct guard *g, void *base, size_t size, atomic_bool *lost)
     atomic_fetch_add(&version, 1);
 }
 
-/* Replaces the 'size' bytes at 'base' by zeros.  Returns false, with errno set,
- * if the kernel refuses that, in which case they are as before.
+/* Replaces the 'size' bytes at 'base' by zeros.  Returns false, with errno
+ * set, if the kernel refuses that, in which case they are as before.
  *
  * ovs-vswitchd usually has all of its memory locked (mlockall()), which would
- * take real memory for each of the zeros.  So they are unlocked before they can
- * be accessed, somewhere else, and put into their place in one step. */
+ * take real memory for each of the zeros.  So they are unlocked before they
+ * can be accessed, somewhere else, and put into their place in one step. */
 static bool
 replace(uintptr_t base, size_t size)
 {

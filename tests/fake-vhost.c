@@ -358,8 +358,8 @@ free_log(struct fake_device *dev)
     }
 }
 
-/* If its size is odd, then the bitmap has vanished from its file before anybody
- * looks at it. */
+/* If its size is odd, then the bitmap has vanished from its file before
+ * anybody looks at it. */
 static bool
 set_log_base(struct fake_device *dev, const struct fake_message *msg)
 {

@@ -39,7 +39,7 @@
  * waits for its own thread.
  *
  * Why a mapping cannot vanish, and its place be taken by another, between the
- * fault and the handler's mmap(): the thread that has faulted is using it.
+ * fault and the handler's mremap(): the thread that has faulted is using it.
  *
  * All of a mapping is replaced, although only a page is missing.  A guest
  * whose memory has holes is of no use to anybody, there is then a single fault

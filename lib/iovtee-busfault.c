@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -52,7 +53,7 @@
 struct guard {
     atomic_uintptr_t base;      /* 0 if free. */
     atomic_size_t size;
-    _Atomic(atomic_bool *) lost;
+    _Atomic(bool *) lost;
 };
 
 static struct guard guards[IOVTEE_BUSFAULT_MAX];
@@ -69,9 +70,9 @@ static _Thread_local bool expected;
 
 static bool is_ours(const struct sigaction *);
 static void handle_sigbus(int, siginfo_t *, void *);
-static void set_guard(struct guard *, void *base, size_t, atomic_bool *lost);
+static void set_guard(struct guard *, void *base, size_t, bool *lost);
 static bool find_guard(uintptr_t addr, uintptr_t *base, size_t *size,
-                       atomic_bool **lost);
+                       bool **lost);
 
 /* Begins to handle SIGBUS, if that has not been done before.  Returns 0 if
  * successful, otherwise a positive errno value. */
@@ -98,13 +99,13 @@ iovtee_busfault_init(void)
 
 /* Guards the mapping of 'size' bytes at 'base', both of which are multiples of
  * the size of its pages.  If it is replaced then '*lost', if 'lost' is not
- * NULL, becomes true before it is; it must exist until the mapping is not
- * guarded any more.
+ * NULL, becomes true before it is, atomically; it must exist until the mapping
+ * is not guarded any more.
  *
  * Returns false if so many are guarded that there is no room for another
  * one. */
 bool
-iovtee_busfault_guard(void *base, size_t size, atomic_bool *lost)
+iovtee_busfault_guard(void *base, size_t size, bool *lost)
 {
     bool ok = false;
     size_t i, n;
@@ -147,7 +148,7 @@ iovtee_busfault_unguard(void *base)
 bool
 iovtee_busfault_is_guarded(const void *p)
 {
-    atomic_bool *lost;
+    bool *lost;
     uintptr_t base;
     size_t size;
 
@@ -173,7 +174,7 @@ is_ours(const struct sigaction *action)
 }
 
 static void
-set_guard(struct guard *g, void *base, size_t size, atomic_bool *lost)
+set_guard(struct guard *g, void *base, size_t size, bool *lost)
 {
     atomic_fetch_add(&version, 1);
     atomic_store(&g->base, (uintptr_t) base);
@@ -213,7 +214,7 @@ replace(uintptr_t base, size_t size)
 /* Looks for the guarded mapping with 'addr' in it.  If there is one, returns
  * true and stores it in '*base', '*size' and '*lost'. */
 static bool
-find_guard(uintptr_t addr, uintptr_t *base, size_t *size, atomic_bool **lost)
+find_guard(uintptr_t addr, uintptr_t *base, size_t *size, bool **lost)
 {
     unsigned int before;
     bool found;
@@ -256,7 +257,7 @@ replace_page(uintptr_t addr)
 static bool
 replace_guarded(uintptr_t addr)
 {
-    atomic_bool *lost;
+    bool *lost;
     uintptr_t base;
     size_t size;
 
@@ -264,7 +265,7 @@ replace_guarded(uintptr_t addr)
         return false;
     }
     if (lost) {
-        atomic_store(lost, true);
+        __atomic_store_n(lost, true, __ATOMIC_SEQ_CST);
     }
 
     /* The kernel may have mapped more than was asked for. */

@@ -52,7 +52,6 @@
  * This module is pure: it knows neither DPDK nor Open vSwitch state, and it
  * does not log. */
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -60,7 +59,7 @@
 #define IOVTEE_BUSFAULT_MAX 4096
 
 int iovtee_busfault_init(void);
-bool iovtee_busfault_guard(void *base, size_t size, atomic_bool *lost);
+bool iovtee_busfault_guard(void *base, size_t size, bool *lost);
 void iovtee_busfault_unguard(void *base);
 bool iovtee_busfault_is_guarded(const void *);
 void iovtee_busfault_expect(bool expect);

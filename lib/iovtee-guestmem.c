@@ -54,7 +54,7 @@ struct iovtee_guestmem {
      * no cleverer search among at most 8 regions can beat. */
     struct lookup lookups[IOVTEE_GUESTMEM_MAX_REGIONS];
     size_t n;                   /* Number of regions. */
-    atomic_bool lost;           /* Has a file been truncated? */
+    bool lost;                  /* Has a file been truncated? */
 
     /* The same regions in order of 'gpa', and the address space that each
      * takes, with the gap before it. */
@@ -117,7 +117,6 @@ iovtee_guestmem_create(const struct iovtee_guestmem_region regions[],
         return ENOMEM;
     }
     atomic_init(&mem->ref_cnt, 1);
-    atomic_init(&mem->lost, false);
     for (size_t i = 0; i < n; i++) {
         error = map_region(&sorted[i], mem);
         if (error) {
@@ -218,12 +217,12 @@ iovtee_guestmem_locate(const struct iovtee_guestmem *mem, const void *va,
 bool
 iovtee_guestmem_is_lost(const struct iovtee_guestmem *mem)
 {
-    return atomic_load_explicit(&mem->lost, memory_order_relaxed);
+    return __atomic_load_n(&mem->lost, __ATOMIC_RELAXED);
 }
 
 /* Returns what iovtee_guestmem_is_lost() looks at, for somebody who guards
  * another mapping of the same files. */
-atomic_bool *
+bool *
 iovtee_guestmem_lost(struct iovtee_guestmem *mem)
 {
     return &mem->lost;

@@ -42,7 +42,6 @@
  * This module is pure: it knows neither DPDK nor Open vSwitch state, and it
  * does not log. */
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -91,6 +90,6 @@ const struct iovtee_guestmem_mapping *iovtee_guestmem_region(
     const struct iovtee_guestmem *, size_t i);
 
 bool iovtee_guestmem_is_lost(const struct iovtee_guestmem *);
-atomic_bool *iovtee_guestmem_lost(struct iovtee_guestmem *);
+bool *iovtee_guestmem_lost(struct iovtee_guestmem *);
 
 #endif /* iovtee-guestmem.h */

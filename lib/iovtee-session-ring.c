@@ -423,7 +423,7 @@ static void
 mem_guard(struct iovtee_session *s)
     OVS_REQUIRES(s->fsm_mutex)
 {
-    atomic_bool *lost = s->mem ? iovtee_guestmem_lost(s->mem) : NULL;
+    bool *lost = s->mem ? iovtee_guestmem_lost(s->mem) : NULL;
 
     for (uint32_t i = 0; i < s->table->nregions; i++) {
         const struct rte_vhost_mem_region *r = &s->table->regions[i];

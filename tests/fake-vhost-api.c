@@ -123,7 +123,7 @@ rte_vhost_log_write(int vid, uint64_t addr, uint64_t len)
     if (dev->features & FAKE_F_LOG_ALL) {
         dev->n_logged++;
         if (dev->log) {
-            *dev->log |= 1;
+            __atomic_fetch_or(dev->log, 1, __ATOMIC_RELAXED);
         }
     }
 }

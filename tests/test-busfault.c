@@ -43,7 +43,7 @@ struct mapping {
     size_t page_size;
     size_t size;
     volatile uint8_t *p;
-    atomic_bool lost;
+    bool lost;
 };
 
 /* Returns false if there are no pages of that kind. */
@@ -86,6 +86,12 @@ static void
 guard(struct mapping *m)
 {
     CHECK(iovtee_busfault_guard((void *) m->p, m->size, &m->lost));
+}
+
+static bool
+is_lost(const struct mapping *m)
+{
+    return __atomic_load_n(&m->lost, __ATOMIC_SEQ_CST);
 }
 
 /* Leaves only the first page of the file. */
@@ -169,16 +175,16 @@ run_ignore(struct mapping *m)
 static void
 check_replaced(struct mapping *m)
 {
-    CHECK(!atomic_load(&m->lost));
+    CHECK(!is_lost(m));
     guard(m);
     CHECK(m->p[0] == FULL && touch(m) == FULL);
     shrink(m);
-    CHECK(m->p[0] == FULL && !atomic_load(&m->lost));
+    CHECK(m->p[0] == FULL && !is_lost(m));
 
     errno = EXDEV;
     CHECK(touch(m) == 0);
     CHECK(errno == EXDEV);
-    CHECK(atomic_load(&m->lost));
+    CHECK(is_lost(m));
     CHECK(m->p[0] == 0);
     m->p[m->size - 1] = 1;
     CHECK(touch(m) == 1);
@@ -200,7 +206,7 @@ test_guard(void)
     check_replaced(&m);
     unmap(&m);
 
-    CHECK(!atomic_load(&other.lost) && touch(&other) == FULL);
+    CHECK(!is_lost(&other) && touch(&other) == FULL);
     iovtee_busfault_unguard((void *) other.p);
     unmap(&other);
     puts("ok");
@@ -223,7 +229,7 @@ test_huge(void)
     CHECK(iovtee_busfault_guard((void *) m.p, m.size - 4096, &m.lost));
     shrink(&m);
     CHECK(m.p[m.size - 8192] == 0 && touch(&m) == 0);
-    CHECK(atomic_load(&m.lost));
+    CHECK(is_lost(&m));
     iovtee_busfault_unguard((void *) m.p);
     unmap(&m);
     puts("ok");
@@ -349,7 +355,7 @@ thread_main(void *aux)
         guard(&m);
         shrink(&m);
         CHECK(touch(&m) == 0);
-        CHECK(atomic_load(&m.lost));
+        CHECK(is_lost(&m));
         iovtee_busfault_unguard((void *) m.p);
         unmap(&m);
     }
@@ -371,7 +377,7 @@ test_threads(void)
     for (int i = 0; i < N_THREADS; i++) {
         CHECK(!pthread_join(threads[i], NULL));
     }
-    CHECK(!atomic_load(&m.lost) && touch(&m) == FULL);
+    CHECK(!is_lost(&m) && touch(&m) == FULL);
     printf("%d mappings\n", N_THREADS * N_ROUNDS);
 }
 

@@ -457,7 +457,7 @@ check-pci-no-iommu: all $(PCI_TESTSUITE)
 check-pci-matrix: all $(PCI_TESTSUITE)
 	RECHECK=$(RECHECK) $(srcdir)/tests/pci/check.sh "$(PCI_NICS)" \
 	    $(TESTSUITEFLAGS)
-PCI_NICS = igb e1000e igb-no-iommu
+PCI_NICS = igb e1000e vmxnet3 igb-no-iommu
 
 check-build: all $(BUILD_TESTSUITE)
 	$(RUN_SUITE) $(BUILD_TESTSUITE) -C tests

@@ -206,7 +206,7 @@ def container(bench):
             for size in "64", "1518":
                 compare(bench, "container and VM, %s bytes" % size, rig,
                         "AB", size, ["AB"], program, keys,
-                        ms=3 * bench.ms)
+                        ms=bench.ms / 2)
 
 
 def copy(bench):

@@ -63,8 +63,7 @@ class Bench:
         rig = Rig(self.programs, config, self.cpus)
         try:
             rig.counter = windows.Counter(rig, self.cpus[1])
-            # A virtual machine has threads that do not yield.
-            if not config.qemu and not windows.give_way(rig):
+            if not windows.give_way(rig):
                 self.note("no real-time priority is allowed here: the NIC "
                           "model and the guests get in each other's way")
             yield rig

@@ -49,18 +49,22 @@ def give_way(rig):
     and to nobody else but those who control them, us included.  Threads that
     yield do that only with a real-time priority.  The PMD thread gets one,
     too, so that it has its processor for itself, as where it is isolated.
-    Returns whether it is allowed."""
-    priorities = {0: 2}
+    With virtual machines, which have threads that do not yield, it is the only
+    one.  Returns whether it is allowed."""
+    priorities = {} if rig.config.qemu else {0: 2}
     pids = [rig.switch.vswitchd.pid]
-    if rig.sockets and rig.guests.process:
+    if rig.sockets and not rig.config.qemu and rig.guests.process:
         pids.append(rig.guests.process.pid)
     for pid in pids:
         folder = "/proc/%d/task" % pid
         for task in os.listdir(folder):
             with open("%s/%s/comm" % (folder, task)) as f:
                 name = f.read().strip()
-            if (name == "nicmodel" or name.startswith("pmd-")
-                    or (name == "guest" and int(task) == pid)):
+            if name.startswith("pmd-"):
+                priorities[int(task)] = 1
+            elif rig.config.qemu:
+                continue
+            elif name == "nicmodel" or name == "guest" and int(task) == pid:
                 priorities[int(task)] = 1
             elif name in ("nicmodel-ctl", "guest"):
                 priorities[int(task)] = 2

@@ -277,7 +277,9 @@ static void
 pass_on(int sig, siginfo_t *info, void *context)
 {
     const struct sigaction fatal = { .sa_handler = SIG_DFL };
-    bool sent = info->si_code <= 0;     /* By a process? */
+
+    /* By a process, or the kernel, which had no access of ours in mind? */
+    bool sent = info->si_code <= 0 || info->si_code == BUS_MCEERR_AO;
 
     if (previous.sa_flags & SA_SIGINFO) {
         previous.sa_sigaction(sig, info, context);
@@ -288,7 +290,7 @@ pass_on(int sig, siginfo_t *info, void *context)
         /* What has faulted is run again after this, and faults again, which
          * leaves a better core dump.  All else does not. */
         sigaction(SIGBUS, &fatal, NULL);
-        if (sent || info->si_code == BUS_MCEERR_AO) {
+        if (sent) {
             raise(SIGBUS);
         }
     }

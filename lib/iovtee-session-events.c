@@ -94,7 +94,12 @@ VLOG_DEFINE_THIS_MODULE(iovtee_session_events);
  * can know where it has mapped the memory.  So a part that the file does not
  * have is expected to be used until a message is through, see
  * iovtee_busfault_expect(); when one fails, until the thread does the next
- * thing for any of our sockets. */
+ * thing for any of our sockets.  The thread that closes a session expects it,
+ * too.
+ *
+ * An old bitmap of writes stays guarded until the message that replaced it is
+ * through, for it is kept if the message fails.  Nothing that is guarded can
+ * have taken its place by then: all such mappings are made on this thread. */
 
 COVERAGE_DEFINE(iovtee_session_foreign);
 COVERAGE_DEFINE(iovtee_session_refused);
@@ -581,6 +586,9 @@ destroy_device(int vid)
     ovs_mutex_lock(&s->fsm_mutex);
     s->announced = false;
     session_vring_stop_all__(s);
+    if (s->frozen) {
+        session_log_drop__(s);
+    }
     for (uint32_t q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
         atomic_store_relaxed(&s->txqs[q].enabled, false);
     }

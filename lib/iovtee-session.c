@@ -359,14 +359,19 @@ iovtee_session_open(const struct iovtee_session_config *config,
 }
 
 /* Ends the protection of librte_vhost's mappings, which it is about to unmap.
- * Its own thread may handle a message meanwhile, but can start nothing. */
+ * Its own thread may handle a message meanwhile, but can start nothing.
+ *
+ * As long as there are rings, writes are logged.  destroy_device() ends that,
+ * on this thread, and then the protection of the log. */
 static void
 retire(struct iovtee_session *s)
 {
     ovs_mutex_lock(&s->fsm_mutex);
     s->frozen = true;
     session_mem_unguard__(s);
-    session_log_drop__(s);
+    if (!s->announced) {
+        session_log_drop__(s);
+    }
     ovs_mutex_unlock(&s->fsm_mutex);
 }
 

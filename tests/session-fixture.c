@@ -140,6 +140,15 @@ ring_start(void *aux, unsigned int q, const struct iovtee_session_ring *ring)
     unlock_rings();
 }
 
+static void *
+mark_late(void *r_)
+{
+    const struct owner_ring *r = r_;
+
+    r->log.mark(r->log.aux, r->config.used_gpa, 4);
+    return NULL;
+}
+
 static void
 ring_stop(void *aux, unsigned int q, bool final, uint16_t *last_avail,
           uint16_t *last_used)
@@ -151,6 +160,12 @@ ring_stop(void *aux, unsigned int q, bool final, uint16_t *last_avail,
     o->touched |= 1u << q;
     lock_rings();
     CHECK(r->state == RUNNING || (final && r->state == SUSPENDED));
+    if (o->late && r->log.mark) {
+        pthread_t thread;
+
+        CHECK(!pthread_create(&thread, NULL, mark_late, r));
+        CHECK(!pthread_join(thread, NULL));
+    }
     if (final) {
         say("  stop %u at %"PRIu16"\n", q, r->progress);
         if (!o->deaf) {
@@ -318,14 +333,14 @@ send_log_all(bool log)
                          | (log ? FAKE_F_LOG_ALL : 0));
 }
 
-/* Passes a bitmap, which does not begin its file if 'kind' is 'o', and which
- * librte_vhost finds wrong if it is 'f'. */
+/* Passes a bitmap, which does not begin its file if 'kind' is 'o', vanishes
+ * from it if it is 'v', and which librte_vhost finds wrong if it is 'f'. */
 bool
 send_log_base(char kind, bool need_reply)
 {
     struct fake_message msg = {
         .request = FAKE_SET_LOG_BASE,
-        .payload.log = { 4096, kind == 'o' ? 4096 : 0 },
+        .payload.log = { kind == 'v' ? 4095 : 4096, kind == 'o' ? 4096 : 0 },
         .fd = -1,
         .fail = kind == 'f',
         .need_reply = need_reply,

@@ -48,6 +48,8 @@
 struct owner {
     bool quiet;
     bool deaf;                  /* Leaves the indices alone in ring_stop(). */
+    bool late;                  /* Has a thread that says there that it has
+                                 * written. */
     unsigned int n_changed;
     bool begun;                 /* Between rings_begin() and rings_end()? */
     unsigned int touched;       /* Bitmap of rings started or stopped then. */

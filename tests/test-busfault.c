@@ -313,7 +313,7 @@ test_expect(void)
 static void
 test_locked(void)
 {
-    unsigned char resident[N_PAGES * 1024] = { 0 };
+    unsigned char resident[N_PAGES * 64] = { 0 };
     size_t n = 0;
     struct mapping m;
 
@@ -321,7 +321,7 @@ test_locked(void)
     if (mlockall(MCL_CURRENT | MCL_FUTURE)) {
         exit(UNIT_SKIP);
     }
-    CHECK(mapping_init(&m, 1024 * sysconf(_SC_PAGESIZE), 0));
+    CHECK(mapping_init(&m, 64 * sysconf(_SC_PAGESIZE), 0));
     check_replaced(&m);
     CHECK(!mincore((void *) m.p, m.size, resident));
     for (size_t i = 0; i < ARRAY_SIZE(resident); i++) {

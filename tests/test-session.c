@@ -177,6 +177,8 @@ run_command(const char *cmd, unsigned int a, unsigned int b, char c)
         check_alive(send_log_all(a));
     } else if (!strcmp(cmd, "log-base")) {
         send_log_base(c, true);
+    } else if (!strcmp(cmd, "late")) {
+        owner.late = a;
     } else if (!strcmp(cmd, "legacy")) {
         send_features(0);
     } else if (!strcmp(cmd, "inflight")) {
@@ -290,7 +292,7 @@ random_message(void)
         alive = send_log_all(unit_random_below(2));
         break;
     case 6:
-        alive = send_log_base("ppof"[unit_random_below(4)],
+        alive = send_log_base("pvof"[unit_random_below(4)],
                               unit_random_below(2));
         break;
     default:
@@ -407,7 +409,7 @@ race_guest(void)
     }
     for (int i = 0; i < 5; i++) {
         send_fd(FAKE_SET_VRING_CALL, unit_random_below(4), 'p');
-        send_log_base('p', false);
+        send_log_base("pv"[unit_random_below(2)], false);
         send_log_all(!(i & 1));
         send_mem(1 + unit_random_below(2), 'p', false);
         send_addr(3, 3 * VRING_STRIDE);

@@ -119,8 +119,8 @@ def shrinking_tables(bench):
 def rings_beyond(bench):
     """Rings that lie where the file has ended."""
     guest = bench.guest
-    n = 0
     for i in range(3):
+        n = 0
         guest.rx.reset()
         guest.tx.reset()
         guest.connect()
@@ -141,8 +141,8 @@ def rings_beyond(bench):
         except Closed:
             pass
         bench.switch.is_alive()
+        check(n, "nobody has looked at area %u" % i)
         guest.disconnect()
-    check(n >= 3, "only %u times was the ring looked at" % n)
     begin_anew(bench)
 
 

@@ -85,21 +85,7 @@ VLOG_DEFINE_THIS_MODULE(iovtee_session_events);
  *
  *    - If there are more queues than the guest has agreed to have, then
  *      SET_FEATURES frees them, though the device may be running.  That is
- *      refused, too.
- *
- * Files that shrink
- * =================
- *
- * librte_vhost looks into the rings while it handles SET_MEM_TABLE, before we
- * can know where it has mapped the memory.  So a part that the file does not
- * have is expected to be used until a message is through, see
- * iovtee_busfault_expect(); when one fails, until the thread does the next
- * thing for any of our sockets.  The thread that closes a session expects it,
- * too.
- *
- * An old bitmap of writes stays guarded until the message that replaced it is
- * through, for it is kept if the message fails.  Nothing that is guarded can
- * have taken its place by then: all such mappings are made on this thread. */
+ *      refused, too. */
 
 COVERAGE_DEFINE(iovtee_session_foreign);
 COVERAGE_DEFINE(iovtee_session_refused);

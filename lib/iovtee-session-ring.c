@@ -170,7 +170,7 @@ vring_describe(struct iovtee_session *s, uint32_t i,
     memset(ring, 0, sizeof *ring);
     memset(&rv, 0, sizeof rv);
     if (iovtee_guestmem_is_lost(s->mem)) {
-        return "the file behind guest memory was truncated";
+        return iovtee_vring_fault_text(IOVTEE_FAULT_MEMORY_LOST);
     }
     if (rte_vhost_get_vhost_vring(s->fsm_vid, i, &rv)
         || rte_vhost_get_vring_base(s->fsm_vid, i, &config->last_avail,
@@ -416,7 +416,19 @@ session_vring_update_all__(struct iovtee_session *s)
     s->ops.rings_end(s->aux);
 }
 
-/* Guest memory. */
+/* Guest memory.
+ *
+ * librte_vhost has mappings of its own, which are guarded from the message
+ * that makes them to the one that ends them.  But it looks into the rings
+ * while it handles SET_MEM_TABLE, before we can know where it has mapped the
+ * memory.  So a part that the file does not have is expected to be used until
+ * a message is through, see iovtee_busfault_expect(); when one fails, until
+ * the thread does the next thing for any of our sockets.  The thread that
+ * closes a session expects it, too.
+ *
+ * An old bitmap of writes stays guarded until the message that replaced it is
+ * through, for it is kept if the message fails.  Nothing that is guarded can
+ * have taken its place by then: all such mappings are made on this thread. */
 
 /* Guards librte_vhost's mappings: it looks into rings even if we do not. */
 static void

@@ -19,10 +19,8 @@
 
 #include <pthread.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "guest-driver.h"
-#include "iovtee-busfault.h"
 #include "unit.h"
 
 #define KB UINT64_C(1024)
@@ -479,49 +477,6 @@ test_overlap(void)
     destroy_ring(&guest, &ring, &vr);
 }
 
-/* The file behind region 'region' is truncated, while the device has all
- * buffers. */
-static void
-lose(size_t region, const char *name)
-{
-    struct guest_buf buf = { FAR_GPA, 100 };
-    struct iovtee_chain chain;
-    struct guest_ring ring;
-    struct iovtee_seg seg;
-    struct iovtee_vring vr;
-    struct guest guest;
-    uint16_t heads[4];
-
-    init_ring(&guest, &ring, &vr, 8);
-    for (int i = 0; i < 4; i++) {
-        CHECK(guest_ring_post(&ring, &buf, 1) >= 0);
-    }
-    guest_ring_expose(&ring);
-    CHECK(iovtee_vring_take(&vr, heads, 4) == 4);
-    CHECK(!iovtee_vring_read_chain(&vr, heads[0], &seg, 1, &chain));
-
-    /* Nobody looks at the guest's own mapping after that. */
-    CHECK(!ftruncate(guest.regions[region].fd, 0));
-    memset(seg.va, 0xa5, seg.len);
-    printf("%s: lost=%d", name, iovtee_guestmem_is_lost(guest.mem));
-    for (int i = 0; i < 4; i++) {
-        iovtee_vring_give(&vr, heads[i], seg.len);
-    }
-    iovtee_vring_publish(&vr);
-    CHECK(!iovtee_vring_take(&vr, heads, 4));
-    printf(" -> %s\n", iovtee_vring_fault_name(vr.fault));
-    destroy_ring(&guest, &ring, &vr);
-}
-
-static void
-test_lost(void)
-{
-    CHECK(!iovtee_busfault_init());
-    lose(0, "ring");
-    lose(2, "buffers");
-    lose(1, "what is not used");
-}
-
 static void
 test_names(void)
 {
@@ -707,7 +662,6 @@ main(int argc, char *argv[])
         { "long", test_long },
         { "saturation", test_saturation },
         { "overlap", test_overlap },
-        { "lost", test_lost },
         { "names", test_names },
         { "hammer", test_hammer },
     };

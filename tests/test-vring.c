@@ -18,8 +18,10 @@
 #include "iovtee-vring.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include "guest-driver.h"
+#include "iovtee-busfault.h"
 #include "unit.h"
 #include "vring-fixture.h"
 
@@ -448,6 +450,47 @@ test_resume(void)
     iovtee_vring_destroy(&vr);
     teardown(&f);
 }
+
+/* The file behind region 'region' is truncated, while the device has all
+ * buffers. */
+static void
+lose(size_t region, const char *name)
+{
+    struct iovtee_chain chain;
+    struct iovtee_seg seg;
+    struct fixture f;
+    uint16_t heads[4];
+
+    setup(&f, 8, 65534, false);
+    for (int i = 0; i < 4; i++) {
+        CHECK(post_simple(&f, 100) >= 0);
+    }
+    guest_ring_expose(&f.ring);
+    CHECK(iovtee_vring_take(&f.vr, heads, 4) == 4);
+    CHECK(!iovtee_vring_read_chain(&f.vr, heads[0], &seg, 1, &chain));
+
+    /* Nobody looks at the guest's own mapping after that. */
+    CHECK(!ftruncate(f.guest.regions[region].fd, 0));
+    memset(seg.va, 0xa5, seg.len);
+    printf("%s: lost=%d", name, iovtee_guestmem_is_lost(f.guest.mem));
+    for (int i = 0; i < 4; i++) {
+        iovtee_vring_give(&f.vr, heads[i], seg.len);
+    }
+    iovtee_vring_publish(&f.vr);
+    CHECK(!iovtee_vring_take(&f.vr, heads, 4));
+    printf(" -> %s\n", iovtee_vring_fault_name(f.vr.fault));
+    f.vr.fault = IOVTEE_FAULT_NONE;
+    teardown(&f);
+}
+
+static void
+test_lost(void)
+{
+    CHECK(!iovtee_busfault_init());
+    lose(0, "ring");
+    lose(1, "buffers");
+    lose(2, "what is not used");
+}
 
 
 /* Speed. */
@@ -532,6 +575,7 @@ main(int argc, char *argv[])
         { "avail", test_avail },
         { "init", test_init },
         { "resume", test_resume },
+        { "lost", test_lost },
         { "benchmark", benchmark },
     };
 

@@ -51,22 +51,22 @@ def begin_anew(bench):
     check(not bench.switch.broken("vm0"), "the next guest is broken")
 
 
-def shrinking_rings(bench):
-    """The rings vanish."""
+def shrinking(bench, region):
     bench.delivered = DELIVERED
     bench.start()
     for _ in range(3):
-        take_away(bench, bench.guest.memory.regions[0])
+        take_away(bench, bench.guest.memory.regions[region])
         begin_anew(bench)
+
+
+def shrinking_rings(bench):
+    """The rings vanish."""
+    shrinking(bench, 0)
 
 
 def shrinking_buffers(bench):
     """The buffers vanish."""
-    bench.delivered = DELIVERED
-    bench.start()
-    for _ in range(3):
-        take_away(bench, bench.guest.data)
-        begin_anew(bench)
+    shrinking(bench, 1)
 
 
 def shrinking_and_more(bench):

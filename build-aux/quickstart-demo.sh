@@ -222,7 +222,7 @@ demo_traffic () {
 
     say "Sending $frames UDP frames of 60 to 1514 bytes.  The guest sends each"
     say "back, and every byte is compared:"
-    "$build/tests/frames" exchange "$world:nic0,dst=$guest_mac" \
+    "$build/tests/traffic/frames" exchange "$world:nic0,dst=$guest_mac" \
         "$world:nic0,swap" --size=60-1514 --count=$frames \
         > "$run/frames.log" 2> "$run/frames.err"
     frames_status=$?

@@ -18,16 +18,16 @@
 # and are compiled without any flag for them.
 noinst_LIBRARIES += lib/libiovtee-core.a
 lib_libiovtee_core_a_SOURCES = \
-	lib/iovtee-busfault.c \
-	lib/iovtee-busfault.h \
-	lib/iovtee-guestmem.c \
-	lib/iovtee-guestmem.h \
-	lib/iovtee-inflight.c \
-	lib/iovtee-inflight.h \
-	lib/iovtee-ledger.c \
-	lib/iovtee-ledger.h \
-	lib/iovtee-vring-split.c \
-	lib/iovtee-vring.h
+	lib/virtio/busfault.c \
+	lib/virtio/busfault.h \
+	lib/virtio/guestmem.c \
+	lib/virtio/guestmem.h \
+	lib/virtio/inflight.c \
+	lib/virtio/inflight.h \
+	lib/virtio/ledger.c \
+	lib/virtio/ledger.h \
+	lib/virtio/vring-split.c \
+	lib/virtio/vring.h
 
 # The modules that need DPDK or Open vSwitch.
 noinst_LIBRARIES += lib/libiovtee.a
@@ -38,41 +38,41 @@ lib_libiovtee_a_CPPFLAGS = \
 	-DIOVTEE_VERSION='"$(VERSION)"'
 lib_libiovtee_a_CFLAGS = $(IOVTEE_WERROR) $(MACHINE_FLAGS) $(SANITIZER_CFLAGS)
 lib_libiovtee_a_SOURCES = \
-	lib/iovtee-deliver.c \
-	lib/iovtee-dma.c \
-	lib/iovtee-dma.h \
-	lib/iovtee-guest.c \
-	lib/iovtee-guest.h \
-	lib/iovtee-hostpool.c \
-	lib/iovtee-hostpool.h \
-	lib/iovtee-nic-private.h \
-	lib/iovtee-nic-rxq.c \
-	lib/iovtee-nic.c \
-	lib/iovtee-nic.h \
-	lib/iovtee-peer.c \
-	lib/iovtee-peer.h \
-	lib/iovtee-policer.c \
-	lib/iovtee-policer.h \
-	lib/iovtee-pool.c \
-	lib/iovtee-pool.h \
-	lib/iovtee-qos.c \
-	lib/iovtee-qos.h \
-	lib/iovtee-ringstats.c \
-	lib/iovtee-ringstats.h \
-	lib/iovtee-session-events.c \
-	lib/iovtee-session-private.h \
-	lib/iovtee-session-ring.c \
-	lib/iovtee-session-socket.c \
-	lib/iovtee-session-stats.c \
-	lib/iovtee-session.c \
-	lib/iovtee-session.h \
-	lib/iovtee-tee.c \
-	lib/iovtee-tee.h \
+	lib/guest/guest.c \
+	lib/guest/guest.h \
+	lib/guest/hostpool.c \
+	lib/guest/hostpool.h \
+	lib/guest/policer.c \
+	lib/guest/policer.h \
+	lib/guest/qos.c \
+	lib/guest/qos.h \
+	lib/nic/dma.c \
+	lib/nic/dma.h \
+	lib/nic/nic-private.h \
+	lib/nic/nic-rxq.c \
+	lib/nic/nic.c \
+	lib/nic/nic.h \
+	lib/queue/pool.c \
+	lib/queue/pool.h \
+	lib/queue/ringstats.c \
+	lib/queue/ringstats.h \
+	lib/queue/rxvq-buffers.c \
+	lib/queue/rxvq-deliver.c \
+	lib/queue/rxvq-info.c \
+	lib/queue/rxvq.c \
+	lib/queue/rxvq.h \
+	lib/session/session-events.c \
+	lib/session/session-private.h \
+	lib/session/session-ring.c \
+	lib/session/session-socket.c \
+	lib/session/session-stats.c \
+	lib/session/session.c \
+	lib/session/session.h \
+	lib/tee/peer.c \
+	lib/tee/peer.h \
+	lib/tee/tee.c \
+	lib/tee/tee.h \
 	lib/iovtee-unixctl.c \
-	lib/iovtee-vq-buffers.c \
-	lib/iovtee-vq-info.c \
-	lib/iovtee-vq.c \
-	lib/iovtee-vq.h \
 	lib/netdev-iovtee-guest-stats.c \
 	lib/netdev-iovtee-guest.c \
 	lib/netdev-iovtee-guest.h \

@@ -22,12 +22,12 @@
 
 #include <errno.h>
 
-#include "iovtee-hostpool.h"
-#include "iovtee-ringstats.h"
-#include "iovtee-session.h"
-#include "iovtee-tee.h"
+#include "guest/hostpool.h"
 #include "openvswitch/dynamic-string.h"
+#include "queue/ringstats.h"
+#include "session/session.h"
 #include "smap.h"
+#include "tee/tee.h"
 #include "userspace-tso.h"
 #include "util.h"
 

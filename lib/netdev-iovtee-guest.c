@@ -15,7 +15,7 @@
  */
 
 /* Guest role: what a user sees of a vhost-user port: configuration, status and
- * statistics.  Its data path is iovtee-guest. */
+ * statistics.  Its data path is guest/guest. */
 
 #include <config.h>
 
@@ -26,15 +26,15 @@
 #include <rte_ether.h>
 #include <rte_lcore.h>
 
-#include "iovtee-guest.h"
-#include "iovtee-hostpool.h"
-#include "iovtee-ringstats.h"
-#include "iovtee-session.h"
-#include "iovtee-tee.h"
+#include "guest/guest.h"
+#include "guest/hostpool.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
+#include "queue/ringstats.h"
+#include "session/session.h"
 #include "smap.h"
+#include "tee/tee.h"
 #include "userspace-tso.h"
 #include "util.h"
 

@@ -20,7 +20,7 @@
 /* What the two halves of the guest role share: netdev-iovtee-guest.c, which
  * configures a port, and netdev-iovtee-guest-stats.c, which tells about it. */
 
-#include "iovtee-guest.h"
+#include "guest/guest.h"
 #include "netdev-iovtee-private.h"
 #include "packets.h"
 

@@ -16,7 +16,7 @@
 
 /* NIC role: stacks on a hidden netdev of type "dpdk", which does everything
  * that concerns the NIC as such.  The upper netdev changes where receive
- * buffers come from (iovtee-nic) and passes on what the lower one wants: to be
+ * buffers come from (nic/nic) and passes on what the lower one wants: to be
  * reconfigured, or to be looked at again. */
 
 #include <config.h>
@@ -26,11 +26,11 @@
 #include <errno.h>
 
 #include "dp-packet.h"
-#include "iovtee-nic.h"
-#include "iovtee-tee.h"
 #include "netdev-dpdk.h"
+#include "nic/nic.h"
 #include "openvswitch/vlog.h"
 #include "smap.h"
+#include "tee/tee.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(netdev_iovtee_nic);

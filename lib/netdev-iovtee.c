@@ -19,26 +19,26 @@
 
 #include <config.h>
 
-#include "netdev-iovtee.h"
 #include "netdev-iovtee-private.h"
+#include "netdev-iovtee.h"
 
 #include <errno.h>
 
 #include "dirs.h"
 #include "dpdk.h"
 #include "fatal-signal.h"
-#include "iovtee-busfault.h"
-#include "iovtee-hostpool.h"
-#include "iovtee-nic.h"
-#include "iovtee-session.h"
-#include "iovtee-vq.h"
+#include "guest/hostpool.h"
 #include "netdev-provider.h"
+#include "nic/nic.h"
 #include "openvswitch/list.h"
 #include "openvswitch/vlog.h"
 #include "ovs-thread.h"
+#include "queue/rxvq.h"
+#include "session/session.h"
 #include "smap.h"
 #include "sset.h"
 #include "util.h"
+#include "virtio/busfault.h"
 
 #ifndef DPDK_NETDEV
 #error "iovtee needs Open vSwitch configured with DPDK."

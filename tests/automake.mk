@@ -12,71 +12,71 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-# Unit programs and autotest suites.  One file per line, sorted.
+# Autotest suites.  One file per line, sorted.
 
 # Autotest sources of "make check".
 TESTSUITE = tests/testsuite
 TESTSUITE_AT = \
-	tests/bench.at \
-	tests/busfault.at \
-	tests/dp-packet.at \
-	tests/fuzz.at \
-	tests/guestmem.at \
-	tests/inflight.at \
-	tests/ledger.at \
-	tests/nic.at \
-	tests/nicmodel-macros.at \
-	tests/nicmodel.at \
-	tests/session-migration.at \
-	tests/session.at \
-	tests/switch-units.at \
-	tests/tee.at \
-	tests/testsuite.at \
-	tests/vq.at \
-	tests/vring.at
+	tests/nic-model/macros.at \
+	tests/unit/bench.at \
+	tests/unit/busfault.at \
+	tests/unit/dp-packet.at \
+	tests/unit/fuzz.at \
+	tests/unit/guestmem.at \
+	tests/unit/inflight.at \
+	tests/unit/ledger.at \
+	tests/unit/nic.at \
+	tests/unit/nicmodel.at \
+	tests/unit/rxvq.at \
+	tests/unit/session-migration.at \
+	tests/unit/session.at \
+	tests/unit/switch-units.at \
+	tests/unit/tee.at \
+	tests/unit/testsuite.at \
+	tests/unit/vring.at
 
 # Autotest sources of "make check-system", which needs root and hugepages.
 SYSTEM_TESTSUITE = tests/system-iovtee-testsuite
 SYSTEM_TESTSUITE_AT = \
-	tests/nicmodel-macros.at \
-	tests/system-config.at \
-	tests/system-diversions.at \
-	tests/system-dropin.at \
-	tests/system-fitness.at \
-	tests/system-guest-macros.at \
-	tests/system-hostile.at \
-	tests/system-install.at \
-	tests/system-iovtee-macros.at \
-	tests/system-iovtee-testsuite.at \
-	tests/system-kernel-macros.at \
-	tests/system-kernel.at \
-	tests/system-life.at \
-	tests/system-long.at \
-	tests/system-nicmodel.at \
-	tests/system-quickstart.at \
-	tests/system-seen.at \
-	tests/system-ssl.at \
-	tests/system-tee-macros.at \
-	tests/system-zerocopy.at
+	tests/nic-model/macros.at \
+	tests/system/config.at \
+	tests/system/diversions.at \
+	tests/system/dropin.at \
+	tests/system/fitness.at \
+	tests/system/guest-macros.at \
+	tests/system/hostile.at \
+	tests/system/install.at \
+	tests/system/iovtee-macros.at \
+	tests/system/kernel-macros.at \
+	tests/system/kernel.at \
+	tests/system/life.at \
+	tests/system/long.at \
+	tests/system/nicmodel.at \
+	tests/system/quickstart.at \
+	tests/system/seen.at \
+	tests/system/ssl.at \
+	tests/system/tee-macros.at \
+	tests/system/testsuite.at \
+	tests/system/zerocopy.at
 
 # Autotest sources of "make check-pci", which needs what "make check-system"
 # does and runs it in a machine of QEMU's with a PCI NIC.
 PCI_TESTSUITE = tests/system-pci-testsuite
 PCI_TESTSUITE_AT = \
-	tests/system-guest-macros.at \
-	tests/system-iovtee-macros.at \
-	tests/system-kernel-macros.at \
-	tests/system-pci-kernel.at \
-	tests/system-pci-macros.at \
-	tests/system-pci-no-iommu.at \
-	tests/system-pci-testsuite.at \
-	tests/system-pci.at \
-	tests/system-tee-macros.at
+	tests/pci/kernel.at \
+	tests/pci/macros.at \
+	tests/pci/nic.at \
+	tests/pci/no-iommu.at \
+	tests/pci/testsuite.at \
+	tests/system/guest-macros.at \
+	tests/system/iovtee-macros.at \
+	tests/system/kernel-macros.at \
+	tests/system/tee-macros.at
 
 # Autotest source of "make check-build".  It is about configure, the build and
 # what is packed.
 BUILD_TESTSUITE = tests/build-testsuite
-BUILD_TESTSUITE_AT = tests/build-testsuite.at
+BUILD_TESTSUITE_AT = tests/build/testsuite.at
 
 EXTRA_DIST += \
 	$(BUILD_TESTSUITE_AT) \
@@ -107,8 +107,8 @@ EXTRA_DIST += \
 	tests/pci/init \
 	tests/pci/machine.sh \
 	tests/pci/qemu.sh \
-	tests/to-pcap.py \
-	tests/tsan.supp
+	tests/system/to-pcap.py \
+	tests/unit/tsan.supp
 CLEANFILES += \
 	$(BUILD_TESTSUITE) \
 	$(PCI_TESTSUITE) \
@@ -118,258 +118,12 @@ CLEANFILES += \
 DISTCLEANFILES += \
 	tests/atconfig
 
-# What the unit programs share.
-UNIT_SOURCES = \
-	tests/guest-driver.c \
-	tests/guest-driver.h \
-	tests/unit.h
-
-# A unit program of a pure module links with libiovtee-core.a only, so that a
-# module that is not pure does not link.
-check_PROGRAMS += tests/test-busfault
-tests_test_busfault_SOURCES = tests/test-busfault.c $(UNIT_SOURCES)
-tests_test_busfault_LDADD = lib/libiovtee-core.a
-
-check_PROGRAMS += tests/test-guestmem
-tests_test_guestmem_SOURCES = tests/test-guestmem.c $(UNIT_SOURCES)
-tests_test_guestmem_LDADD = lib/libiovtee-core.a
-
-check_PROGRAMS += tests/test-inflight
-tests_test_inflight_SOURCES = \
-	tests/inflight-fixture.h \
-	tests/test-inflight.c \
-	$(UNIT_SOURCES)
-tests_test_inflight_LDADD = lib/libiovtee-core.a
-
-check_PROGRAMS += tests/test-inflight-steps
-tests_test_inflight_steps_SOURCES = \
-	tests/inflight-fixture.h \
-	tests/test-inflight-steps.c \
-	$(UNIT_SOURCES)
-tests_test_inflight_steps_LDADD = lib/libiovtee-core.a
-
-check_PROGRAMS += tests/test-ledger
-tests_test_ledger_SOURCES = tests/test-ledger.c $(UNIT_SOURCES)
-tests_test_ledger_LDADD = lib/libiovtee-core.a
-
-check_PROGRAMS += tests/test-vring
-tests_test_vring_SOURCES = \
-	tests/test-vring.c \
-	tests/vring-fixture.h \
-	$(UNIT_SOURCES)
-tests_test_vring_LDADD = lib/libiovtee-core.a
-
-check_PROGRAMS += tests/test-vring-hostile
-tests_test_vring_hostile_SOURCES = \
-	tests/test-vring-hostile.c \
-	tests/vring-fixture.h \
-	$(UNIT_SOURCES)
-tests_test_vring_hostile_LDADD = lib/libiovtee-core.a
-
-check_PROGRAMS += tests/test-vring-notify
-tests_test_vring_notify_SOURCES = \
-	tests/test-vring-notify.c \
-	tests/vring-fixture.h \
-	$(UNIT_SOURCES)
-tests_test_vring_notify_LDADD = lib/libiovtee-core.a
-
-# A unit program that needs DPDK or Open vSwitch's library, too, is like these.
-check_PROGRAMS += tests/test-dp-packet
-tests_test_dp_packet_SOURCES = \
-	tests/test-dp-packet.c \
-	tests/unit-eal.h \
-	tests/unit.h
-tests_test_dp_packet_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
-tests_test_dp_packet_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_test_dp_packet_LDADD = $(UNIT_OVS_LIBS)
-tests_test_dp_packet_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_test_dp_packet_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
-
-check_PROGRAMS += tests/test-hostpool
-tests_test_hostpool_SOURCES = \
-	tests/test-hostpool.c \
-	tests/unit-eal.h \
-	tests/unit.h
-tests_test_hostpool_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
-tests_test_hostpool_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_test_hostpool_LDADD = $(UNIT_OVS_LIBS)
-tests_test_hostpool_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_test_hostpool_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
-
-# The fake ethdev comes before the real one.
-check_PROGRAMS += tests/test-nic
-tests_test_nic_SOURCES = \
-	tests/fake-ethdev.c \
-	tests/fake-ethdev.h \
-	tests/nic-fixture.h \
-	tests/test-nic.c \
-	tests/unit-eal.h \
-	tests/vq-fixture.c \
-	tests/vq-fixture.h \
-	$(UNIT_SOURCES)
-tests_test_nic_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
-tests_test_nic_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_test_nic_LDADD = $(UNIT_OVS_LIBS)
-tests_test_nic_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_test_nic_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
-
-check_PROGRAMS += tests/test-nic-policy
-tests_test_nic_policy_SOURCES = \
-	tests/fake-ethdev.c \
-	tests/fake-ethdev.h \
-	tests/nic-fixture.h \
-	tests/test-nic-policy.c \
-	tests/unit-eal.h \
-	tests/vq-fixture.c \
-	tests/vq-fixture.h \
-	$(UNIT_SOURCES)
-tests_test_nic_policy_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
-tests_test_nic_policy_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_test_nic_policy_LDADD = $(UNIT_OVS_LIBS)
-tests_test_nic_policy_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_test_nic_policy_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
-
-check_PROGRAMS += tests/test-qos
-tests_test_qos_SOURCES = \
-	tests/test-qos.c \
-	tests/unit-eal.h \
-	tests/unit.h
-tests_test_qos_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
-tests_test_qos_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_test_qos_LDADD = $(UNIT_OVS_LIBS)
-tests_test_qos_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_test_qos_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
-
-check_PROGRAMS += tests/test-ringstats
-tests_test_ringstats_SOURCES = \
-	tests/test-ringstats.c \
-	tests/unit-eal.h \
-	tests/unit.h
-tests_test_ringstats_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
-tests_test_ringstats_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_test_ringstats_LDADD = $(UNIT_OVS_LIBS)
-tests_test_ringstats_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_test_ringstats_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
-
-# Its fake librte_vhost comes before the real one.
-check_PROGRAMS += tests/test-session
-tests_test_session_SOURCES = \
-	tests/fake-vhost-api.c \
-	tests/fake-vhost-private.h \
-	tests/fake-vhost.c \
-	tests/fake-vhost.h \
-	tests/session-fixture.c \
-	tests/session-fixture.h \
-	tests/test-session.c \
-	tests/unit.h
-tests_test_session_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
-tests_test_session_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_test_session_LDADD = $(UNIT_OVS_LIBS)
-tests_test_session_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_test_session_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
-
-check_PROGRAMS += tests/test-tee
-tests_test_tee_SOURCES = \
-	tests/test-tee.c \
-	tests/unit.h
-tests_test_tee_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
-tests_test_tee_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_test_tee_LDADD = $(UNIT_OVS_LIBS)
-tests_test_tee_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_test_tee_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
-
-check_PROGRAMS += tests/test-vq
-tests_test_vq_SOURCES = \
-	tests/test-vq.c \
-	tests/unit-eal.h \
-	tests/vq-fixture.c \
-	tests/vq-fixture.h \
-	$(UNIT_SOURCES)
-tests_test_vq_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
-tests_test_vq_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_test_vq_LDADD = $(UNIT_OVS_LIBS)
-tests_test_vq_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_test_vq_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
-
-check_PROGRAMS += tests/test-vq-copy
-tests_test_vq_copy_SOURCES = \
-	tests/test-vq-copy.c \
-	tests/unit-eal.h \
-	tests/vq-fixture.c \
-	tests/vq-fixture.h \
-	$(UNIT_SOURCES)
-tests_test_vq_copy_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
-tests_test_vq_copy_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_test_vq_copy_LDADD = $(UNIT_OVS_LIBS)
-tests_test_vq_copy_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_test_vq_copy_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
-
-check_PROGRAMS += tests/test-vq-hostile
-tests_test_vq_hostile_SOURCES = \
-	tests/test-vq-hostile.c \
-	tests/unit-eal.h \
-	tests/vq-fixture.c \
-	tests/vq-fixture.h \
-	$(UNIT_SOURCES)
-tests_test_vq_hostile_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
-tests_test_vq_hostile_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_test_vq_hostile_LDADD = $(UNIT_OVS_LIBS)
-tests_test_vq_hostile_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_test_vq_hostile_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
-
-check_PROGRAMS += tests/test-vq-life
-tests_test_vq_life_SOURCES = \
-	tests/test-vq-life.c \
-	tests/unit-eal.h \
-	tests/vq-fixture.c \
-	tests/vq-fixture.h \
-	$(UNIT_SOURCES)
-tests_test_vq_life_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
-tests_test_vq_life_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_test_vq_life_LDADD = $(UNIT_OVS_LIBS)
-tests_test_vq_life_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_test_vq_life_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
-
-check_PROGRAMS += tests/test-vq-log
-tests_test_vq_log_SOURCES = \
-	tests/test-vq-log.c \
-	tests/unit-eal.h \
-	tests/vq-fixture.c \
-	tests/vq-fixture.h \
-	$(UNIT_SOURCES)
-tests_test_vq_log_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
-tests_test_vq_log_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_test_vq_log_LDADD = $(UNIT_OVS_LIBS)
-tests_test_vq_log_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_test_vq_log_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
-
-UNIT_OVS_BUILT = lib/libiovtee.a lib/libiovtee-core.a $(OVS_BUILT)
-UNIT_OVS_LIBS = \
-	lib/libiovtee.a \
-	lib/libiovtee-core.a \
-	$(OVS_BUILD)/lib/libopenvswitch.la
-
-$(tests_test_dp_packet_OBJECTS) \
-$(tests_test_hostpool_OBJECTS) \
-$(tests_test_nic_OBJECTS) \
-$(tests_test_nic_policy_OBJECTS) \
-$(tests_test_qos_OBJECTS) \
-$(tests_test_ringstats_OBJECTS) \
-$(tests_test_session_OBJECTS) \
-$(tests_test_tee_OBJECTS) \
-$(tests_test_vq_OBJECTS) \
-$(tests_test_vq_copy_OBJECTS) \
-$(tests_test_vq_hostile_OBJECTS) \
-$(tests_test_vq_life_OBJECTS) \
-$(tests_test_vq_log_OBJECTS): \
-	$(OVS_CFLAGS_FILE)
-
 # Traffic for the system tests and for "quickstart".
-noinst_PROGRAMS += tests/frames
-tests_frames_SOURCES = \
-	tests/frame-look.c \
-	tests/frame-look.h \
-	tests/frames.c
+noinst_PROGRAMS += tests/traffic/frames
+tests_traffic_frames_SOURCES = \
+	tests/traffic/frame-look.c \
+	tests/traffic/frame-look.h \
+	tests/traffic/frames.c
 
 # For a switch that shall forget to map memory.  Not a library, for these need
 # libtool: a program that is none.
@@ -383,25 +137,25 @@ tests_pci_no_dma_map_so_LDFLAGS = -shared
 # ------
 
 AUTOTEST = $(AUTOM4TE) --language=autotest -I . -I $(srcdir)
-AUTOTEST_DIRS = tests:vswitchd
+AUTOTEST_DIRS = tests/unit:tests/nic-model:tests/traffic:vswitchd
 
 $(TESTSUITE): $(TESTSUITE_AT) package.m4
-	$(AM_V_GEN)$(AUTOTEST) -o $@.tmp $(srcdir)/tests/testsuite.at && \
+	$(AM_V_GEN)$(AUTOTEST) -o $@.tmp $(srcdir)/tests/unit/testsuite.at && \
 	mv $@.tmp $@
 
 $(SYSTEM_TESTSUITE): $(SYSTEM_TESTSUITE_AT) package.m4
 	$(AM_V_GEN)$(AUTOTEST) -o $@.tmp \
-	    $(srcdir)/tests/system-iovtee-testsuite.at && \
+	    $(srcdir)/tests/system/testsuite.at && \
 	mv $@.tmp $@
 
 $(PCI_TESTSUITE): $(PCI_TESTSUITE_AT) package.m4
 	$(AM_V_GEN)$(AUTOTEST) -o $@.tmp \
-	    $(srcdir)/tests/system-pci-testsuite.at && \
+	    $(srcdir)/tests/pci/testsuite.at && \
 	mv $@.tmp $@
 
 $(BUILD_TESTSUITE): $(BUILD_TESTSUITE_AT) package.m4
 	$(AM_V_GEN)$(AUTOTEST) -o $@.tmp \
-	    $(srcdir)/tests/build-testsuite.at && \
+	    $(srcdir)/tests/build/testsuite.at && \
 	mv $@.tmp $@
 
 package.m4: $(srcdir)/configure.ac
@@ -477,7 +231,7 @@ check-tsan: $(OVS_BUILT)
 	    $(abs_top_srcdir)/configure -q CC="$(CC)" CFLAGS="-g -O1" LDFLAGS= \
 	        --with-ovs-build=$(OVS_DIR) --with-dpdk-source=no \
 	        --enable-sanitizers=thread)
-	TSAN_OPTIONS="suppressions=$(abs_top_srcdir)/tests/tsan.supp" \
+	TSAN_OPTIONS="suppressions=$(abs_top_srcdir)/tests/unit/tsan.supp" \
 	    $(MAKE) -C tsan check \
 	        TESTSUITEFLAGS="$(TSAN_FLAGS) $(TESTSUITEFLAGS)"
 
@@ -488,7 +242,7 @@ check-thread-safety: $(OVS_CFLAGS_FILE)
 	    echo 'Skipped: there is no clang (Debian package: clang)'; \
 	    exit 0; \
 	fi; \
-	for source in $(srcdir)/lib/*.c; do \
+	for source in $(srcdir)/lib/*.c $(srcdir)/lib/*/*.c; do \
 	    echo "  CHECK    $$source"; \
 	    clang -fsyntax-only -Wno-unknown-warning-option -Werror \
 	        -Wthread-safety $(lib_libiovtee_a_CPPFLAGS) $$source \

@@ -22,7 +22,7 @@ FUZZERS = \
 	tests/fuzz/fuzz-guestmem \
 	tests/fuzz/fuzz-inflight \
 	tests/fuzz/fuzz-session \
-	tests/fuzz/fuzz-vq \
+	tests/fuzz/fuzz-rxvq \
 	tests/fuzz/fuzz-vring
 check_PROGRAMS += $(FUZZERS)
 
@@ -41,8 +41,8 @@ endif
 tests_fuzz_fuzz_guestmem_SOURCES = \
 	$(FUZZ_MAIN) \
 	tests/fuzz/fuzz-guestmem.c \
-	tests/unit.h
-tests_fuzz_fuzz_guestmem_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/tests
+	tests/unit/unit.h
+tests_fuzz_fuzz_guestmem_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/tests/unit
 tests_fuzz_fuzz_guestmem_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_guestmem_LDADD = lib/libiovtee-core.a
 
@@ -50,7 +50,7 @@ tests_fuzz_fuzz_inflight_SOURCES = \
 	$(FUZZ_MAIN) \
 	tests/fuzz/fuzz-inflight.c \
 	$(UNIT_SOURCES)
-tests_fuzz_fuzz_inflight_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/tests
+tests_fuzz_fuzz_inflight_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/tests/unit
 tests_fuzz_fuzz_inflight_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_inflight_LDADD = lib/libiovtee-core.a
 
@@ -58,45 +58,45 @@ tests_fuzz_fuzz_vring_SOURCES = \
 	$(FUZZ_MAIN) \
 	tests/fuzz/fuzz-vring.c \
 	$(UNIT_SOURCES)
-tests_fuzz_fuzz_vring_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/tests
+tests_fuzz_fuzz_vring_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/tests/unit
 tests_fuzz_fuzz_vring_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_vring_LDADD = lib/libiovtee-core.a
 
 tests_fuzz_fuzz_session_SOURCES = \
 	$(FUZZ_MAIN) \
-	tests/fake-vhost-api.c \
-	tests/fake-vhost-private.h \
-	tests/fake-vhost.c \
-	tests/fake-vhost.h \
+	tests/unit/fake-vhost-api.c \
+	tests/unit/fake-vhost-private.h \
+	tests/unit/fake-vhost.c \
+	tests/unit/fake-vhost.h \
 	tests/fuzz/fuzz-session.c \
-	tests/session-fixture.c \
-	tests/session-fixture.h \
-	tests/unit.h
+	tests/unit/session-fixture.c \
+	tests/unit/session-fixture.h \
+	tests/unit/unit.h
 tests_fuzz_fuzz_session_CPPFLAGS = \
 	$(lib_libiovtee_a_CPPFLAGS) \
-	-I $(top_srcdir)/tests
+	-I $(top_srcdir)/tests/unit
 tests_fuzz_fuzz_session_CFLAGS = $(lib_libiovtee_a_CFLAGS)
 tests_fuzz_fuzz_session_LDADD = $(UNIT_OVS_LIBS)
 tests_fuzz_fuzz_session_DEPENDENCIES = $(UNIT_OVS_BUILT)
 tests_fuzz_fuzz_session_LINK = \
 	$(OVS_LINK) $(LDFLAGS) $(FUZZ_LINK) -Wl,--wrap=xnanosleep -o $@
 
-tests_fuzz_fuzz_vq_SOURCES = \
+tests_fuzz_fuzz_rxvq_SOURCES = \
 	$(FUZZ_MAIN) \
-	tests/fuzz/fuzz-vq.c \
-	tests/unit-eal.h \
-	tests/vq-fixture.c \
-	tests/vq-fixture.h \
+	tests/fuzz/fuzz-rxvq.c \
+	tests/unit/unit-eal.h \
+	tests/unit/rxvq-fixture.c \
+	tests/unit/rxvq-fixture.h \
 	$(UNIT_SOURCES)
-tests_fuzz_fuzz_vq_CPPFLAGS = $(tests_fuzz_fuzz_session_CPPFLAGS)
-tests_fuzz_fuzz_vq_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_fuzz_fuzz_vq_LDADD = $(UNIT_OVS_LIBS)
-tests_fuzz_fuzz_vq_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_fuzz_fuzz_vq_LINK = \
+tests_fuzz_fuzz_rxvq_CPPFLAGS = $(tests_fuzz_fuzz_session_CPPFLAGS)
+tests_fuzz_fuzz_rxvq_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_fuzz_fuzz_rxvq_LDADD = $(UNIT_OVS_LIBS)
+tests_fuzz_fuzz_rxvq_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_fuzz_fuzz_rxvq_LINK = \
 	$(OVS_LINK) $(LDFLAGS) $(FUZZ_LINK) -Wl,--wrap=time_usec -o $@
 
 $(tests_fuzz_fuzz_session_OBJECTS) \
-$(tests_fuzz_fuzz_vq_OBJECTS): \
+$(tests_fuzz_fuzz_rxvq_OBJECTS): \
 	$(OVS_CFLAGS_FILE)
 
 # Seconds for each of them: an hour altogether, and the short form.

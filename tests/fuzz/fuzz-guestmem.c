@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "iovtee-guestmem.h"
+#include "virtio/guestmem.h"
 
 typedef unsigned __int128 uint128;
 

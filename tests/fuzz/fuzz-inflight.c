@@ -15,7 +15,7 @@
  */
 
 /* Fuzzer of the in-flight table: what a switch makes of a table with any
- * contents, compared with what the head of iovtee-inflight.h promises, and
+ * contents, compared with what the head of virtio/inflight.h promises, and
  * whether it can go on from there. */
 
 #include <errno.h>
@@ -24,7 +24,7 @@
 
 #include "fuzz.h"
 #include "guest-driver.h"
-#include "iovtee-inflight.h"
+#include "virtio/inflight.h"
 
 #define MB (UINT64_C(1) << 20)
 

@@ -23,7 +23,7 @@
 
 #include <config.h>
 
-#include "iovtee-session.h"
+#include "session/session.h"
 
 #include "fake-vhost.h"
 #include "openvswitch/vlog.h"

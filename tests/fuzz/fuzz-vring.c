@@ -22,8 +22,8 @@
 
 #include "fuzz.h"
 #include "guest-driver.h"
-#include "iovtee-ledger.h"
-#include "iovtee-vring.h"
+#include "virtio/ledger.h"
+#include "virtio/vring.h"
 
 #define KB UINT64_C(1024)
 #define GB (KB * KB * KB)

@@ -15,8 +15,8 @@
 # The NIC model: a plugin for EAL, and how to control it.
 
 nic_model = \
-	tests/frame-look.c \
-	tests/frame-look.h \
+	tests/traffic/frame-look.c \
+	tests/traffic/frame-look.h \
 	tests/nic-model/nm-check.c \
 	tests/nic-model/nm-check.h \
 	tests/nic-model/nm-command.c \
@@ -67,7 +67,8 @@ if NIC_MODEL
 # Headers of the source tree come last: whatever is installed is taken from
 # there.
 NIC_MODEL_CPPFLAGS = \
-	-I $(srcdir)/tests \
+	-I $(srcdir)/tests/traffic \
+	-I $(srcdir)/tests/unit \
 	-I $(srcdir)/tests/nic-model \
 	`$(PKG_CONFIG) --cflags libdpdk` \
 	-idirafter $(DPDK_SOURCE)/lib/ethdev \
@@ -85,34 +86,34 @@ tests_nic_model_nicmodel_so_LDFLAGS = -shared -Wl,-Bsymbolic
 tests_nic_model_nicmodel_so_LDADD = -lrte_bus_vdev $(DPDK_LIBS)
 
 # Its tests.
-check_PROGRAMS += tests/test-nicmodel
-tests_test_nicmodel_SOURCES = \
+check_PROGRAMS += tests/nic-model/test-nicmodel
+tests_nic_model_test_nicmodel_SOURCES = \
 	tests/nic-model/nm-frame.c \
 	tests/nic-model/nm-frame.h \
-	tests/nicmodel-fixture.h \
-	tests/test-nicmodel.c \
-	tests/unit.h
-tests_test_nicmodel_CPPFLAGS = $(NIC_MODEL_CPPFLAGS)
-tests_test_nicmodel_LDADD = $(DPDK_LIBS)
+	tests/nic-model/nicmodel-fixture.h \
+	tests/nic-model/test-nicmodel.c \
+	tests/unit/unit.h
+tests_nic_model_test_nicmodel_CPPFLAGS = $(NIC_MODEL_CPPFLAGS)
+tests_nic_model_test_nicmodel_LDADD = $(DPDK_LIBS)
 
-check_PROGRAMS += tests/test-nicmodel-more
-tests_test_nicmodel_more_SOURCES = \
+check_PROGRAMS += tests/nic-model/test-nicmodel-more
+tests_nic_model_test_nicmodel_more_SOURCES = \
 	tests/nic-model/nm-frame.c \
 	tests/nic-model/nm-frame.h \
-	tests/nicmodel-fixture.h \
-	tests/test-nicmodel-more.c \
-	tests/unit.h
-tests_test_nicmodel_more_CPPFLAGS = $(NIC_MODEL_CPPFLAGS)
-tests_test_nicmodel_more_LDADD = $(DPDK_LIBS)
+	tests/nic-model/nicmodel-fixture.h \
+	tests/nic-model/test-nicmodel-more.c \
+	tests/unit/unit.h
+tests_nic_model_test_nicmodel_more_CPPFLAGS = $(NIC_MODEL_CPPFLAGS)
+tests_nic_model_test_nicmodel_more_LDADD = $(DPDK_LIBS)
 
-check_PROGRAMS += tests/test-nicmodel-guest
-tests_test_nicmodel_guest_SOURCES = \
+check_PROGRAMS += tests/nic-model/test-nicmodel-guest
+tests_nic_model_test_nicmodel_guest_SOURCES = \
 	tests/nic-model/nm-frame.c \
 	tests/nic-model/nm-frame.h \
-	tests/nicmodel-fixture.h \
-	tests/test-nicmodel-guest.c \
-	tests/unit.h
-tests_test_nicmodel_guest_CPPFLAGS = $(NIC_MODEL_CPPFLAGS)
-tests_test_nicmodel_guest_LDADD = $(DPDK_LIBS)
+	tests/nic-model/nicmodel-fixture.h \
+	tests/nic-model/test-nicmodel-guest.c \
+	tests/unit/unit.h
+tests_nic_model_test_nicmodel_guest_CPPFLAGS = $(NIC_MODEL_CPPFLAGS)
+tests_nic_model_test_nicmodel_guest_LDADD = $(DPDK_LIBS)
 
 endif

@@ -1,0 +1,593 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "guest/guest.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include <rte_mbuf.h>
+
+#include "coverage.h"
+#include "dirs.h"
+#include "dp-packet.h"
+#include "hash.h"
+#include "netdev-provider.h"
+#include "openvswitch/vlog.h"
+#include "packets.h"
+#include "session/session.h"
+#include "tee/tee.h"
+#include "userspace-tso.h"
+#include "util.h"
+#include "virtio/inflight.h"
+
+VLOG_DEFINE_THIS_MODULE(iovtee_guest);
+
+COVERAGE_DEFINE(iovtee_send_other_queue);
+
+static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
+
+/* The running receive queues of a guest. */
+struct iovtee_vq_map {
+    unsigned int n;
+    struct iovtee_vq *vqs[];    /* One reference each. */
+};
+
+static void open_inflight(struct iovtee_guest *, const char *path);
+static void close_session(struct iovtee_guest *);
+static void rings_begin(void *guest_);
+static void rings_end(void *guest_);
+static void ring_start(void *guest_, unsigned int q,
+                       const struct iovtee_session_ring *);
+static void ring_stop(void *guest_, unsigned int q, bool final,
+                      uint16_t *last_avail, uint16_t *last_used);
+static void ring_callfd(void *guest_, unsigned int q, int callfd);
+static void changed(void *guest_);
+static void replace_map(struct iovtee_guest *guest)
+    OVS_REQUIRES(guest->mutex);
+static void retire(struct iovtee_guest *guest, unsigned int q)
+    OVS_REQUIRES(guest->mutex);
+static void filter(struct iovtee_guest *, struct dp_packet_batch *,
+                   struct iovtee_guest_stats *);
+static void deliver(const struct iovtee_vq_map *, struct iovtee_vq *target,
+                    struct dp_packet_batch *, int max_retries,
+                    struct iovtee_delivery *);
+static void count(struct iovtee_guest *, const struct iovtee_guest_stats *);
+
+static const struct iovtee_session_ops session_ops = {
+    .rings_begin = rings_begin,
+    .rings_end = rings_end,
+    .ring_start = ring_start,
+    .ring_stop = ring_stop,
+    .ring_callfd = ring_callfd,
+    .changed = changed,
+};
+
+struct iovtee_guest *
+iovtee_guest_create(struct netdev *netdev)
+{
+    struct iovtee_guest *guest = xzalloc(sizeof *guest);
+
+    guest->netdev = netdev;
+    guest->tee = iovtee_tee_create(netdev_get_name(netdev));
+    guest->totals = iovtee_session_totals_create();
+    iovtee_qos_init(&guest->qos, netdev_get_name(netdev));
+    atomic_init(&guest->up, false);
+    atomic_init(&guest->max_retries, 0);
+    atomic_init(&guest->zero_copy, true);
+    ovs_mutex_init(&guest->mutex);
+    ovsrcu_init(&guest->map, NULL);
+    ovs_spin_init(&guest->stats_lock);
+    return guest;
+}
+
+/* Destroys 'guest', which no PMD thread uses any more.  Does nothing if it is
+ * NULL. */
+void
+iovtee_guest_destroy(struct iovtee_guest *guest)
+{
+    if (guest) {
+        close_session(guest);
+        iovtee_session_totals_destroy(guest->totals);
+        iovtee_tee_destroy(guest->tee);
+        iovtee_qos_destroy(&guest->qos);
+        ovs_mutex_destroy(&guest->mutex);
+        ovs_spin_destroy(&guest->stats_lock);
+        free(guest);
+    }
+}
+
+/* Closes the socket that was open before, if any, and opens 'path', to listen
+ * there if 'server'.  Must not be called while PMD threads use 'guest'.
+ * Returns 0 if successful, otherwise a positive errno value, with a sentence
+ * in '*errp'; then the old socket may still be open, or none. */
+int
+iovtee_guest_open(struct iovtee_guest *guest, const char *path, bool server,
+                  char **errp)
+{
+    const struct iovtee_session_config config = {
+        .port = netdev_get_name(guest->netdev),
+        .path = path,
+        .server = server,
+        .tso = userspace_tso_enabled(),
+        .ops = &session_ops,
+        .aux = guest,
+        .totals = guest->totals,
+    };
+    int error;
+
+    /* Most of what can be wrong is found while nothing is touched yet. */
+    error = iovtee_session_check(&config, errp);
+    if (error) {
+        return error;
+    }
+    close_session(guest);
+
+    /* The session calls back before we know of it. */
+    open_inflight(guest, path);
+    error = iovtee_session_open(&config, &guest->session, errp);
+    if (error) {
+        guest->session = NULL;
+        close_session(guest);
+    }
+    return error;
+}
+
+/* Closes the socket, if it is open, and the file that belongs to it. */
+static void
+close_session(struct iovtee_guest *guest)
+{
+    bool was_open = guest->session != NULL;
+
+    iovtee_session_close(guest->session);
+    guest->session = NULL;
+    iovtee_inflight_close(guest->inflight);
+    guest->inflight = NULL;
+    if (guest->inflight_path && was_open) {
+        /* Every ring was stopped in good order: nothing is left to know.  If
+         * the socket could not be opened, then what a switch that crashed has
+         * left there is still true. */
+        unlink(guest->inflight_path);
+    }
+    free(guest->inflight_path);
+    guest->inflight_path = NULL;
+}
+
+/* Opens the file in which buffers of the guest at socket 'path' are known to
+ * the next switch, should this one crash. */
+static void
+open_inflight(struct iovtee_guest *guest, const char *path)
+{
+    char *file = xasprintf("%s/iovtee-%08"PRIx32".inflight", ovs_rundir(),
+                           hash_string(path, 0));
+    int error = iovtee_inflight_open(file, &guest->inflight);
+
+    if (error) {
+        VLOG_WARN("%s: cannot open %s (%s): should the switch crash, the "
+                  "guest will have to reset the port",
+                  netdev_get_name(guest->netdev), file, ovs_strerror(error));
+        guest->inflight = NULL;
+        free(file);
+        file = NULL;
+    }
+    guest->inflight_path = file;
+}
+
+/* Sets whether the guest's buffers may be lent to the peer. */
+void
+iovtee_guest_set_zero_copy(struct iovtee_guest *guest, bool zero_copy)
+{
+    ovs_mutex_lock(&guest->mutex);
+    atomic_store_relaxed(&guest->zero_copy, zero_copy);
+    for (size_t q = 0; q < ARRAY_SIZE(guest->queues); q++) {
+        struct iovtee_vq *vq = guest->queues[q].vq;
+
+        if (vq) {
+            atomic_store_relaxed(&vq->zero_copy, zero_copy);
+        }
+    }
+    ovs_mutex_unlock(&guest->mutex);
+
+    /* Now the NIC must give back what it has, or may have it. */
+    iovtee_tee_set_enabled(guest->tee, zero_copy);
+}
+
+/* Sends 'batch', of which it takes ownership, to the guest: to the receive
+ * queue that 'qid' stands for, save that packets that lie in buffers of
+ * another one go there. */
+void
+iovtee_guest_send(struct iovtee_guest *guest, int qid,
+                  struct dp_packet_batch *batch)
+{
+    struct iovtee_vq_map *map = ovsrcu_get(struct iovtee_vq_map *,
+                                           &guest->map);
+    struct iovtee_guest_stats stats = { .tx_dropped = 0 };
+    struct iovtee_delivery d;
+    int max_retries;
+    bool up;
+
+    atomic_read_relaxed(&guest->up, &up);
+    if (OVS_UNLIKELY(!map || !up || !guest->mp)) {
+        stats.tx_dropped = dp_packet_batch_size(batch);
+        dp_packet_delete_batch(batch, true);
+        count(guest, &stats);
+        return;
+    }
+
+    filter(guest, batch, &stats);
+    stats.tx_dropped = stats.tx_mtu_exceeded_drops + stats.tx_qos_drops;
+    atomic_read_relaxed(&guest->max_retries, &max_retries);
+    deliver(map, map->vqs[qid % map->n], batch, max_retries, &d);
+
+    stats.tx_dropped += d.n_dropped;
+    stats.tx_failure_drops += d.n_dropped;
+    stats.tx_retries = d.n_retries;
+    if (OVS_UNLIKELY(stats.tx_dropped || stats.tx_retries)) {
+        count(guest, &stats);
+    }
+}
+
+/* Receives a batch from transmit queue 'q' of the guest, as
+ * netdev_rxq_recv() does. */
+int
+iovtee_guest_recv(struct iovtee_guest *guest, unsigned int q,
+                  struct dp_packet_batch *batch, int *qfill)
+{
+    struct rte_mbuf **mbufs = (struct rte_mbuf **) batch->packets;
+    unsigned int n, kept;
+    bool up;
+
+    atomic_read_relaxed(&guest->up, &up);
+    if (OVS_UNLIKELY(!up || !guest->mp)) {
+        return EAGAIN;
+    }
+
+    n = iovtee_session_dequeue(guest->session, q, guest->mp, mbufs,
+                               NETDEV_MAX_BURST);
+    if (!n) {
+        return EAGAIN;
+    }
+    if (qfill) {
+        *qfill = (n == NETDEV_MAX_BURST
+                  ? iovtee_session_queue_count(guest->session, q) : 0);
+    }
+
+    kept = iovtee_qos_run_ingress(&guest->qos, mbufs, n);
+    if (OVS_UNLIKELY(kept < n)) {
+        struct iovtee_guest_stats stats = {
+            .rx_dropped = n - kept,
+            .rx_qos_drops = n - kept,
+        };
+
+        count(guest, &stats);
+    }
+    batch->count = kept;
+    dp_packet_batch_init_packet_fields(batch);
+    return 0;
+}
+
+/* Stores what receive queue 'q' has counted in '*counters', earlier rings
+ * included.  Returns false if there never was such a queue. */
+bool
+iovtee_guest_get_counters(struct iovtee_guest *guest, unsigned int q,
+                          struct iovtee_vq_counters *counters)
+{
+    const struct iovtee_guest_queue *queue = &guest->queues[q];
+    static const struct iovtee_vq_counters none;
+    bool found;
+
+    ovs_mutex_lock(&guest->mutex);
+    *counters = queue->past;
+    if (queue->vq) {
+        iovtee_vq_counters_add(counters, &queue->vq->counters);
+    }
+    found = queue->vq || memcmp(counters, &none, sizeof none);
+    ovs_mutex_unlock(&guest->mutex);
+    return found;
+}
+
+/* Takes a snapshot of receive queue 'q'.  Returns false if it is stopped. */
+bool
+iovtee_guest_get_info(struct iovtee_guest *guest, unsigned int q,
+                      struct iovtee_vq_info *info)
+{
+    struct iovtee_vq *vq;
+
+    ovs_mutex_lock(&guest->mutex);
+    vq = guest->queues[q].vq;
+    if (vq) {
+        iovtee_vq_get_info(vq, info);
+    }
+    ovs_mutex_unlock(&guest->mutex);
+    return vq != NULL;
+}
+
+/* Returns true if receive queue 'q' is stopped or its books balance. */
+bool
+iovtee_guest_is_balanced(struct iovtee_guest *guest, unsigned int q)
+{
+    bool balanced;
+
+    ovs_mutex_lock(&guest->mutex);
+    balanced = (!guest->queues[q].vq
+                || iovtee_vq_is_balanced(guest->queues[q].vq));
+    ovs_mutex_unlock(&guest->mutex);
+    return balanced;
+}
+
+void
+iovtee_guest_get_stats(struct iovtee_guest *guest,
+                       struct iovtee_guest_stats *stats)
+{
+    ovs_spin_lock(&guest->stats_lock);
+    *stats = guest->stats;
+    ovs_spin_unlock(&guest->stats_lock);
+}
+
+/* The session's callbacks. */
+
+static void
+rings_begin(void *guest_)
+{
+    struct iovtee_guest *guest = guest_;
+
+    iovtee_tee_hold(guest->tee);
+}
+
+static void
+rings_end(void *guest_)
+{
+    struct iovtee_guest *guest = guest_;
+
+    iovtee_tee_release(guest->tee);
+}
+
+static void
+ring_start(void *guest_, unsigned int q,
+           const struct iovtee_session_ring *ring_)
+{
+    struct iovtee_guest *guest = guest_;
+    struct iovtee_guest_queue *queue = &guest->queues[q];
+    struct iovtee_session_ring ring = *ring_;
+    struct iovtee_vq *vq;
+
+    ovs_mutex_lock(&guest->mutex);
+    vq = queue->vq;
+    if (vq && (vq->mem != ring.vring.mem || !iovtee_vq_same_ring(vq, &ring))) {
+        if (iovtee_vq_same_ring(vq, &ring)) {
+            /* The same ring in another layout of guest memory. */
+            iovtee_vq_finish(vq, &ring.vring.last_avail,
+                             &ring.vring.last_used);
+        } else {
+            iovtee_vq_abandon(vq);
+        }
+        retire(guest, q);
+        vq = NULL;
+    }
+    if (!vq) {
+        struct iovtee_vq_config config = {
+            .port = netdev_get_name(guest->netdev),
+            .q = q,
+            .ring = &ring,
+            .inflight = guest->inflight,
+        };
+
+        atomic_read_relaxed(&guest->zero_copy, &config.zero_copy);
+        vq = queue->vq = iovtee_vq_create(&config);
+    }
+    if (vq) {
+        iovtee_vq_resume(vq, ring.callfd, &ring.log);
+        queue->running = true;
+        replace_map(guest);
+    }
+    ovs_mutex_unlock(&guest->mutex);
+
+    if (vq) {
+        iovtee_tee_vq_up(guest->tee, q, vq);
+    }
+}
+
+static void
+ring_stop(void *guest_, unsigned int q, bool final, uint16_t *last_avail,
+          uint16_t *last_used)
+{
+    struct iovtee_guest *guest = guest_;
+    struct iovtee_guest_queue *queue = &guest->queues[q];
+    struct iovtee_vq *vq;
+
+    /* Only this thread changes the queue. */
+    ovs_mutex_lock(&guest->mutex);
+    vq = queue->vq;
+    ovs_mutex_unlock(&guest->mutex);
+    if (!vq) {
+        return;
+    }
+
+    iovtee_vq_drain(vq);
+    iovtee_tee_vq_down(guest->tee, q);
+    iovtee_vq_suspend(vq);
+
+    ovs_mutex_lock(&guest->mutex);
+    queue->running = false;
+    if (final) {
+        iovtee_vq_finish(vq, last_avail, last_used);
+        retire(guest, q);
+    }
+    replace_map(guest);
+    ovs_mutex_unlock(&guest->mutex);
+}
+
+static void
+ring_callfd(void *guest_, unsigned int q, int callfd)
+{
+    struct iovtee_guest *guest = guest_;
+
+    ovs_mutex_lock(&guest->mutex);
+    if (guest->queues[q].vq) {
+        iovtee_vq_set_callfd(guest->queues[q].vq, callfd);
+    }
+    ovs_mutex_unlock(&guest->mutex);
+}
+
+static void
+changed(void *guest_)
+{
+    struct iovtee_guest *guest = guest_;
+
+    netdev_change_seq_changed(guest->netdev);
+}
+
+static void
+free_map(struct iovtee_vq_map *map)
+{
+    for (unsigned int i = 0; i < map->n; i++) {
+        iovtee_vq_unref(map->vqs[i]);
+    }
+    free(map);
+}
+
+/* Makes PMD threads use the queues that run now. */
+static void
+replace_map(struct iovtee_guest *guest)
+{
+    struct iovtee_vq_map *old = ovsrcu_get_protected(struct iovtee_vq_map *,
+                                                     &guest->map);
+    struct iovtee_vq_map *map;
+    unsigned int n = 0;
+
+    for (size_t q = 0; q < ARRAY_SIZE(guest->queues); q++) {
+        n += guest->queues[q].running;
+    }
+    map = n ? xmalloc(sizeof *map + n * sizeof *map->vqs) : NULL;
+    if (map) {
+        map->n = 0;
+        for (size_t q = 0; q < ARRAY_SIZE(guest->queues); q++) {
+            if (guest->queues[q].running) {
+                map->vqs[map->n++] = iovtee_vq_ref(guest->queues[q].vq);
+            }
+        }
+    }
+    ovsrcu_set(&guest->map, map);
+    if (old) {
+        ovsrcu_postpone(free_map, old);
+    }
+}
+
+/* Parts with the ring of queue 'q'. */
+static void
+retire(struct iovtee_guest *guest, unsigned int q)
+{
+    struct iovtee_guest_queue *queue = &guest->queues[q];
+
+    iovtee_vq_counters_add(&queue->past, &queue->vq->counters);
+    iovtee_vq_unref(queue->vq);
+    queue->vq = NULL;
+    queue->running = false;
+}
+
+/* Drops what must not be sent to 'guest' from 'batch' and counts it in
+ * 'stats'. */
+static void
+filter(struct iovtee_guest *guest, struct dp_packet_batch *batch,
+       struct iovtee_guest_stats *stats)
+{
+    const size_t n = dp_packet_batch_size(batch);
+    struct dp_packet *packet;
+    size_t i, kept;
+
+    DP_PACKET_BATCH_REFILL_FOR_EACH (i, n, packet, batch) {
+        if (OVS_UNLIKELY(dp_packet_size(packet) > guest->max_packet_len
+                         && !dp_packet_hwol_is_tso(packet))) {
+            VLOG_WARN_RL(&rl, "%s: packet of %"PRIu32" bytes is longer than "
+                         "the %"PRIu32" that the MTU allows",
+                         netdev_get_name(guest->netdev),
+                         dp_packet_size(packet), guest->max_packet_len);
+            stats->tx_mtu_exceeded_drops++;
+            dp_packet_delete(packet);
+        } else {
+            dp_packet_batch_refill(batch, packet, i);
+        }
+    }
+
+    kept = iovtee_qos_run_egress(&guest->qos,
+                                 (struct rte_mbuf **) batch->packets,
+                                 batch->count, true);
+    stats->tx_qos_drops += batch->count - kept;
+    batch->count = kept;
+}
+
+/* Delivers 'batch', of which it takes ownership, to 'target'. */
+static void
+deliver(const struct iovtee_vq_map *map, struct iovtee_vq *target,
+        struct dp_packet_batch *batch, int max_retries,
+        struct iovtee_delivery *d)
+{
+    struct dp_packet_batch rest = *batch;
+
+    memset(d, 0, sizeof *d);
+    for (unsigned int i = 0; map->n > 1 && i < map->n; i++) {
+        struct iovtee_vq *vq = map->vqs[i];
+        struct dp_packet_batch own;
+        struct iovtee_delivery own_d;
+        struct dp_packet *packet;
+        size_t j, n = dp_packet_batch_size(&rest);
+
+        if (vq == target) {
+            continue;
+        }
+        dp_packet_batch_init(&own);
+        DP_PACKET_BATCH_REFILL_FOR_EACH (j, n, packet, &rest) {
+            if (packet->source == DPBUF_DPDK
+                && packet->mbuf.pool == vq->shells) {
+                dp_packet_batch_add(&own, packet);
+            } else {
+                dp_packet_batch_refill(&rest, packet, j);
+            }
+        }
+        if (!dp_packet_batch_is_empty(&own)) {
+            COVERAGE_INC(iovtee_send_other_queue);
+            iovtee_vq_deliver(vq, own.packets, own.count, max_retries,
+                              &own_d);
+            d->n_dropped += own_d.n_dropped;
+            d->n_retries += own_d.n_retries;
+        }
+    }
+    if (!dp_packet_batch_is_empty(&rest)) {
+        struct iovtee_delivery rest_d;
+
+        iovtee_vq_deliver(target, rest.packets, rest.count, max_retries,
+                          &rest_d);
+        d->n_dropped += rest_d.n_dropped;
+        d->n_retries += rest_d.n_retries;
+    }
+}
+
+static void
+count(struct iovtee_guest *guest, const struct iovtee_guest_stats *add)
+{
+    ovs_spin_lock(&guest->stats_lock);
+    guest->stats.tx_dropped += add->tx_dropped;
+    guest->stats.rx_dropped += add->rx_dropped;
+    guest->stats.tx_retries += add->tx_retries;
+    guest->stats.tx_failure_drops += add->tx_failure_drops;
+    guest->stats.tx_mtu_exceeded_drops += add->tx_mtu_exceeded_drops;
+    guest->stats.tx_qos_drops += add->tx_qos_drops;
+    guest->stats.rx_qos_drops += add->rx_qos_drops;
+    guest->stats.tx_invalid_hwol_drops += add->tx_invalid_hwol_drops;
+    ovs_spin_unlock(&guest->stats_lock);
+}

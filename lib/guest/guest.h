@@ -1,0 +1,121 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef IOVTEE_GUEST_H
+#define IOVTEE_GUEST_H 1
+
+/* Data path of a guest port
+ * =========================
+ *
+ * The queues of one guest, whatever guest is connected: the session's ops
+ * make, suspend and finish its receive queues (queue/rxvq), the tee couples
+ * them with a NIC, PMD threads send to and receive from them.
+ *
+ * PMD threads find the running receive queues in an RCU-protected map that is
+ * replaced as a whole.
+ *
+ * Threads
+ * =======
+ *
+ *    main thread       everything but iovtee_guest_send(), _recv()
+ *    PMD               iovtee_guest_send(), iovtee_guest_recv()
+ *    vhost             (the ops of the session, inside of this module)
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guest/qos.h"
+#include "openvswitch/thread.h"
+#include "ovs-rcu.h"
+#include "ovs-thread.h"
+#include "queue/rxvq.h"
+
+struct dp_packet_batch;
+struct iovtee_inflight;
+struct iovtee_session;
+struct iovtee_session_totals;
+struct iovtee_tee;
+struct netdev;
+struct rte_mempool;
+
+/* What is counted for the port as a whole, under 'stats_lock'. */
+struct iovtee_guest_stats {
+    uint64_t tx_dropped;
+    uint64_t rx_dropped;
+    uint64_t tx_retries;
+    uint64_t tx_failure_drops;
+    uint64_t tx_mtu_exceeded_drops;
+    uint64_t tx_qos_drops;
+    uint64_t rx_qos_drops;
+    uint64_t tx_invalid_hwol_drops;
+};
+
+/* One of the guest's receive queues. */
+struct iovtee_guest_queue {
+    struct iovtee_vq *vq;       /* NULL if stopped. */
+    bool running;               /* Neither stopped nor suspended? */
+    struct iovtee_vq_counters past;  /* Of earlier rings. */
+};
+
+struct iovtee_vq_map;
+
+struct iovtee_guest {
+    struct netdev *netdev;      /* The port. */
+    struct iovtee_tee *tee;
+    struct iovtee_qos qos;
+
+    /* Changed by the main thread, while no PMD thread uses the port. */
+    struct iovtee_session *session;     /* NULL if it could not be opened. */
+    struct iovtee_session_totals *totals; /* Of all sessions. */
+    struct iovtee_inflight *inflight;   /* Of 'session', or NULL. */
+    char *inflight_path;        /* Its file, or NULL. */
+    struct rte_mempool *mp;     /* For packets from the guest, or NULL. */
+    uint32_t max_packet_len;    /* Bytes, Ethernet header included. */
+
+    atomic_bool up;             /* Administrative state. */
+    atomic_int max_retries;     /* See iovtee_vq_deliver(). */
+    atomic_bool zero_copy;      /* For queues that come. */
+
+    struct ovs_mutex mutex;     /* Protects 'queues' and replacing 'map'. */
+    struct iovtee_guest_queue queues[IOVTEE_SESSION_MAX_QUEUES]
+        OVS_GUARDED;
+    OVSRCU_TYPE(struct iovtee_vq_map *) map;    /* NULL if none runs. */
+
+    struct ovs_spin stats_lock;
+    struct iovtee_guest_stats stats OVS_GUARDED;
+};
+
+struct iovtee_guest *iovtee_guest_create(struct netdev *);
+void iovtee_guest_destroy(struct iovtee_guest *);
+int iovtee_guest_open(struct iovtee_guest *, const char *path, bool server,
+                      char **errp);
+void iovtee_guest_set_zero_copy(struct iovtee_guest *, bool zero_copy);
+
+void iovtee_guest_send(struct iovtee_guest *, int qid,
+                       struct dp_packet_batch *);
+int iovtee_guest_recv(struct iovtee_guest *, unsigned int q,
+                      struct dp_packet_batch *, int *qfill);
+
+bool iovtee_guest_get_counters(struct iovtee_guest *, unsigned int q,
+                               struct iovtee_vq_counters *);
+bool iovtee_guest_get_info(struct iovtee_guest *, unsigned int q,
+                           struct iovtee_vq_info *);
+bool iovtee_guest_is_balanced(struct iovtee_guest *, unsigned int q);
+void iovtee_guest_get_stats(struct iovtee_guest *,
+                            struct iovtee_guest_stats *);
+
+#endif /* guest.h */

@@ -1,0 +1,103 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef IOVTEE_NIC_PRIVATE_H
+#define IOVTEE_NIC_PRIVATE_H 1
+
+/* What the two halves of the NIC share: nic/nic.c, the device as a whole,
+ * and nic/nic-rxq.c, its receive queues. */
+
+#include "nic/nic.h"
+
+#include <rte_ethdev.h>
+
+#include "openvswitch/thread.h"
+#include "ovs-atomic.h"
+#include "ovs-thread.h"
+
+/* One receive queue. */
+struct nic_rxq {
+    OVS_ALIGNED_VAR(CACHE_LINE_SIZE) struct ovs_spin gate;
+
+    /* Only accessed with 'gate' held, or while the queue is being set up. */
+    struct iovtee_vq *vq;       /* Attached guest queue or NULL; referenced. */
+    bool filling;               /* Between set-up and the first poll? */
+    bool stuck;                 /* Must the device be restarted to take the
+                                 * guest's buffers back? */
+    bool unset;                 /* Must it be set up before the device may
+                                 * be started? */
+    bool refused;               /* Was a refill put off since last packets? */
+    bool starved;               /* Do frames wait because of that? */
+    uint32_t n_empty;           /* Polls without packets since 'refused'. */
+    uint32_t n_host;            /* Host buffers that the NIC holds, about. */
+    uint32_t low_water;         /* See NIC_LOW_WATER. */
+    uint64_t n_dry;
+    uint64_t n_refused;
+    uint64_t n_stops;
+    long long int stop_began;   /* time_usec() while one goes on, or 0... */
+    long long int longest_stop; /* ...and the longest, in microseconds. */
+
+    atomic_uint32_t n_guest;    /* Guest buffers that the NIC holds. */
+
+    /* Constant while the device is started. */
+    struct iovtee_nic *nic;
+    uint16_t id;
+    uint16_t n_desc;
+    unsigned int socket_id;
+    struct rte_mempool *host;   /* netdev-dpdk's. */
+    struct rte_mempool *feed;   /* What the driver allocates from. */
+};
+
+/* A transmit lock of its own cache line. */
+struct nic_txq {
+    OVS_ALIGNED_VAR(CACHE_LINE_SIZE) struct ovs_spin lock;
+};
+
+struct iovtee_nic {
+    char *name;
+
+    struct ovs_mutex mutex;     /* Serializes control of the device. */
+    uint16_t port_id;           /* RTE_MAX_ETHPORTS if not known yet. */
+    uint32_t max_frame;         /* Longest that the NIC may write, bytes. */
+    uint32_t buffer_len;        /* Room for a frame in netdev-dpdk's mbufs,
+                                 * bytes, 0 before any queue was set up. */
+    unsigned int n_rxq;         /* Queues in use... */
+    unsigned int n_txq;
+    unsigned int n_alloc_txq;   /* ...and allocated. */
+    char *driver;               /* Name of the driver, or NULL. */
+    struct rte_device *dev;
+    bool admin_down;            /* Shall the link stay down? */
+    bool down;                  /* Did a restart fail?  Not if 'kept'. */
+    bool kept;                  /* Did the driver keep a guest's buffers?  If
+                                 * so, only a reconfiguration may start it. */
+    bool mappable;              /* Does DMA need mappings? */
+    const char *copy_only;      /* Why zero-copy is not possible, or NULL. */
+
+    atomic_bool restarting;     /* Are all of 'txqs' locked for long? */
+    ATOMIC(uint64_t) n_restart_drops; /* Packets not sent because of that. */
+
+    struct nic_rxq *rxqs[IOVTEE_NIC_MAX_RXQS];
+    struct nic_txq *txqs;
+};
+
+struct iovtee_nic *iovtee_nic_by_port_id(uint16_t port_id);
+uint32_t iovtee_nic_longest_frame(const struct iovtee_nic *);
+int iovtee_nic_start(struct iovtee_nic *);
+void iovtee_nic_rxq_destroy(struct nic_rxq *);
+int iovtee_nic_set_up_rxqs(struct iovtee_nic *);
+void iovtee_nic_detach__(struct iovtee_nic *, const unsigned long *rxqs);
+
+#endif /* nic-private.h */

@@ -1,0 +1,614 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* The receive queues of a NIC: where their buffers come from, receiving, and
+ * taking a guest's buffers back. */
+
+#include <config.h>
+
+#include "nic/nic-private.h"
+
+#include <errno.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_mempool.h>
+
+#include "bitmap.h"
+#include "dp-packet.h"
+#include "netdev-provider.h"
+#include "nic/dma.h"
+#include "openvswitch/vlog.h"
+#include "queue/pool.h"
+#include "queue/rxvq.h"
+#include "timeval.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(iovtee_nic_rxq);
+
+static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
+
+/* The NIC holds so few buffers that it must get some from the host, rather
+ * than wait for the guest, if it holds fewer than this (or than a fraction of
+ * its, or of the guest's, ring).  Two bursts. */
+#define NIC_LOW_WATER 64
+
+/* Some drivers get a new buffer before they take a frame out of their ring, so
+ * a refill that is put off keeps a frame from being received, and perhaps the
+ * very frames that the guest waits for to return buffers.  If the driver
+ * cannot tell whether a frame waits, then after this many polls that found
+ * nothing we assume so. */
+#define NIC_STARVED_POLLS 64
+
+int __real_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t rxq,
+                                  uint16_t n_desc, unsigned int socket_id,
+                                  const struct rte_eth_rxconf *,
+                                  struct rte_mempool *);
+int __wrap_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t rxq,
+                                  uint16_t n_desc, unsigned int socket_id,
+                                  const struct rte_eth_rxconf *,
+                                  struct rte_mempool *);
+
+static int rxq_get(void *rxq_, void **objs, unsigned int n);
+static void rxq_put(void *rxq_, void *const *objs, unsigned int n);
+static struct nic_rxq *rxq_prepare(struct iovtee_nic *, uint16_t id,
+                                   struct rte_mempool *host);
+static void rxq_revoke(struct nic_rxq *);
+static uint32_t rxq_n_guest(const struct nic_rxq *);
+static uint32_t rxq_low_water(const struct nic_rxq *);
+static void rxq_check_starved(struct nic_rxq *);
+static void rxq_restarted(struct nic_rxq *);
+static void rxq_let_go(struct nic_rxq *);
+static void nic_restart(struct iovtee_nic *);
+
+static const struct iovtee_pool_ops feed_ops = {
+    .get = rxq_get,
+    .put = rxq_put,
+};
+
+/* Takes a snapshot of receive queue 'id' of 'nic'.  Returns false if there is
+ * no such queue. */
+bool
+iovtee_nic_get_rxq_info(struct iovtee_nic *nic, unsigned int id,
+                        struct iovtee_nic_rxq_info *info)
+{
+    struct nic_rxq *rxq;
+
+    if (id >= nic->n_rxq || !nic->rxqs[id]) {
+        return false;
+    }
+    rxq = nic->rxqs[id];
+
+    ovs_spin_lock(&rxq->gate);
+    info->n_desc = rxq->n_desc;
+    info->n_ring = rxq->vq ? rxq->vq->size : 0;
+    info->n_guest = rxq_n_guest(rxq);
+    info->n_host = rxq->n_host;
+    info->n_dry = rxq->n_dry;
+    info->n_refused = rxq->n_refused;
+    info->n_stops = rxq->n_stops;
+    info->longest_stop = rxq->longest_stop;
+    ovs_spin_unlock(&rxq->gate);
+    return true;
+}
+
+/* From now on receive queue 'id' of 'nic', which is attached to no other one,
+ * gets its buffers from 'vq'.  The NIC goes on undisturbed: its next refill
+ * finds them.
+ *
+ * Returns 0 if successful, otherwise a positive errno value, of which the
+ * reason is in the log. */
+int
+iovtee_nic_attach(struct iovtee_nic *nic, unsigned int id,
+                  struct iovtee_vq *vq)
+{
+    struct nic_rxq *rxq;
+    int error = 0;
+
+    ovs_mutex_lock(&nic->mutex);
+    if (id >= nic->n_rxq || !nic->rxqs[id] || nic->copy_only) {
+        error = EOPNOTSUPP;
+        goto out;
+    }
+    rxq = nic->rxqs[id];
+    if (!rxq->feed) {
+        error = EOPNOTSUPP;
+        goto out;
+    }
+    if (rxq->vq == vq) {
+        goto out;
+    }
+
+    if (nic->mappable) {
+        error = iovtee_dma_map(nic->dev, vq->mem);
+        if (error) {
+            VLOG_WARN_RL(&rl, "%s: the memory of guest %s cannot be mapped "
+                         "for DMA (%s), packets will be copied", nic->name,
+                         vq->port, ovs_strerror(error));
+            goto out;
+        }
+    }
+
+    atomic_store_relaxed(&vq->peer_port_id, nic->port_id);
+    ovs_spin_lock(&rxq->gate);
+    rxq->vq = iovtee_vq_ref(vq);
+    rxq->low_water = rxq_low_water(rxq);
+    ovs_spin_unlock(&rxq->gate);
+out:
+    ovs_mutex_unlock(&nic->mutex);
+    return error;
+}
+
+/* Takes back every buffer that those receive queues of 'nic' that are set in
+ * 'rxqs', a bitmap of IOVTEE_NIC_MAX_RXQS, got from guests, and gives them no
+ * more.  On return no DMA into these buffers goes on.
+ *
+ * Takes milliseconds at most for each queue if the NIC can stop a single one.
+ * If it cannot, the device is restarted once, however many queues there
+ * are. */
+void
+iovtee_nic_detach(struct iovtee_nic *nic, const unsigned long *rxqs)
+{
+    ovs_mutex_lock(&nic->mutex);
+    iovtee_nic_detach__(nic, rxqs);
+    ovs_mutex_unlock(&nic->mutex);
+}
+
+/* Receives a batch from 'lower', a queue of the lower netdev, as
+ * netdev_rxq_recv() does. */
+int
+iovtee_nic_recv(struct iovtee_nic *nic, struct netdev_rxq *lower,
+                struct dp_packet_batch *batch)
+{
+    struct nic_rxq *rxq = nic->rxqs[lower->queue_id];
+    uint32_t n_guest, n;
+    int error;
+
+    if (OVS_UNLIKELY(!rxq || ovs_spin_trylock(&rxq->gate))) {
+        return EAGAIN;
+    }
+
+    error = lower->netdev->netdev_class->rxq_recv(lower, batch, NULL);
+    if (OVS_UNLIKELY(rxq->filling)) {
+        rxq->filling = false;
+    }
+    if (!error) {
+        n = dp_packet_batch_size(batch);
+        n_guest = rxq_n_guest(rxq);
+        if (rxq->vq && n_guest) {
+            batch->count = iovtee_vq_received(rxq->vq, batch->packets, n);
+            n_guest -= rxq_n_guest(rxq);
+        } else {
+            n_guest = 0;
+        }
+        rxq->n_host -= MIN(rxq->n_host, n - n_guest);
+        rxq->refused = false;
+        error = batch->count ? 0 : EAGAIN;
+    } else if (OVS_UNLIKELY(rxq->refused)) {
+        rxq_check_starved(rxq);
+    }
+    ovs_spin_unlock(&rxq->gate);
+    return error;
+}
+
+/* netdev-dpdk calls this when it calls rte_eth_rx_queue_setup(). */
+int
+__wrap_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t id, uint16_t n_desc,
+                              unsigned int socket_id,
+                              const struct rte_eth_rxconf *conf,
+                              struct rte_mempool *mp)
+{
+    struct iovtee_nic *nic = iovtee_nic_by_port_id(port_id);
+    struct rte_mempool *old_feed;
+    struct nic_rxq *rxq;
+    int ret;
+
+    if (!nic || !mp) {
+        return __real_rte_eth_rx_queue_setup(port_id, id, n_desc, socket_id,
+                                             conf, mp);
+    }
+
+    /* The MTU was set just before. */
+    nic->buffer_len = rte_pktmbuf_data_room_size(mp) - RTE_PKTMBUF_HEADROOM;
+    nic->max_frame = iovtee_nic_longest_frame(nic);
+
+    rxq = rxq_prepare(nic, id, mp);
+    old_feed = rxq->feed;
+    rxq->host = mp;
+    rxq->socket_id = socket_id;
+    rxq->n_desc = n_desc;
+    rxq->unset = false;
+    rxq_restarted(rxq);
+    rxq->feed = NULL;
+    if (!nic->copy_only) {
+        static atomic_count seq = ATOMIC_COUNT_INIT(0);
+        char name[RTE_MEMPOOL_NAMESIZE];
+
+        snprintf(name, sizeof name, "iovtee-rxq-%u", atomic_count_inc(&seq));
+        rxq->feed = iovtee_pool_create_feed(name,
+                                            rte_pktmbuf_data_room_size(mp),
+                                            socket_id, &feed_ops, rxq);
+        if (!rxq->feed) {
+            VLOG_WARN("%s: no memory to feed receive queue %u, packets will "
+                      "be copied", nic->name, id);
+            nic->copy_only = "out of memory";
+        }
+    }
+    ret = __real_rte_eth_rx_queue_setup(port_id, id, n_desc, socket_id, conf,
+                                        rxq->feed ? rxq->feed : mp);
+    if (OVS_UNLIKELY(ret) && rxq->feed
+        && !__real_rte_eth_rx_queue_setup(port_id, id, n_desc, socket_id,
+                                          conf, mp)) {
+        iovtee_pool_destroy(rxq->feed);
+        rxq->feed = NULL;
+        nic->copy_only = "driver refuses buffers of others";
+        ret = 0;
+    }
+    iovtee_pool_destroy(old_feed);
+    rxq->low_water = rxq_low_water(rxq);
+    return ret;
+}
+
+/* Returns receive queue 'id' of 'nic', made if necessary. */
+static struct nic_rxq *
+rxq_prepare(struct iovtee_nic *nic, uint16_t id, struct rte_mempool *host)
+{
+    if (!nic->rxqs[id]) {
+        struct nic_rxq *rxq = xzalloc_cacheline(sizeof *rxq);
+
+        ovs_spin_init(&rxq->gate);
+        atomic_init(&rxq->n_guest, 0);
+        rxq->nic = nic;
+        rxq->id = id;
+        rxq->host = host;
+        nic->rxqs[id] = rxq;
+    }
+    return nic->rxqs[id];
+}
+
+static uint32_t
+rxq_n_guest(const struct nic_rxq *rxq)
+{
+    uint32_t n;
+
+    atomic_read_relaxed(&CONST_CAST(struct nic_rxq *, rxq)->n_guest, &n);
+    return n;
+}
+
+/* Returns how few buffers are too few for 'rxq'.  If the guest has a ring, no
+ * more than its virtqueue spares: what comes into the buffers of the host that
+ * the NIC gets then needs one of the guest's for its copy. */
+static uint32_t
+rxq_low_water(const struct nic_rxq *rxq)
+{
+    uint32_t low = MIN(NIC_LOW_WATER, rxq->n_desc / 4);
+
+    return rxq->vq ? MIN(low, rxq->vq->n_spared) : low;
+}
+
+/* A poll of 'rxq' found nothing, and a refill was put off.  Finds out whether
+ * the one is because of the other. */
+static void
+rxq_check_starved(struct nic_rxq *rxq)
+{
+    const uint16_t port_id = rxq->nic->port_id;
+    int status = rte_eth_rx_descriptor_status(port_id, rxq->id, 0);
+
+    if (status == RTE_ETH_RX_DESC_AVAIL) {
+        /* No frame waits in the NIC.  But can one come?  Many NICs do not use
+         * the last of their buffers, and 'n_host' may be too high: frames that
+         * netdev-dpdk drops, as by policing, are not subtracted. */
+        status = rte_eth_rx_descriptor_status(port_id, rxq->id,
+                                              MAX(rxq->low_water, 1) - 1);
+        if (status != RTE_ETH_RX_DESC_UNAVAIL) {
+            return;
+        }
+    }
+
+    /* A frame may have come only after the poll: ask twice. */
+    rxq->n_empty += (status == RTE_ETH_RX_DESC_DONE ? NIC_STARVED_POLLS / 2
+                     : 1);
+    if (rxq->n_empty >= NIC_STARVED_POLLS) {
+        /* What the count of host buffers says does not matter then.  It is an
+         * estimate anyway: a driver that drops a frame by itself frees the
+         * buffer behind our back. */
+        rxq->n_host = 0;
+        rxq->starved = true;
+        rxq->refused = false;
+    }
+}
+
+/* Prepares for a start of 'rxq', in which the driver will fill its ring. */
+static void
+rxq_restarted(struct nic_rxq *rxq)
+{
+    rxq->filling = true;
+    rxq->refused = rxq->starved = false;
+    rxq->n_host = 0;
+}
+
+/* The driver wants 'n' buffers for 'rxq'. */
+static int
+rxq_get(void *rxq_, void **objs, unsigned int n)
+{
+    struct nic_rxq *rxq = rxq_;
+    unsigned int got = 0;
+    bool dry = false;
+    int ret;
+
+    if (rxq->vq && !rxq->filling && !rxq->nic->kept) {
+        bool unfit;
+
+        dry = (rxq->starved
+               || rxq->n_host + rxq_n_guest(rxq) < rxq->low_water);
+        got = iovtee_vq_post(rxq->vq, objs, n, !dry, rxq->nic->max_frame,
+                             &rxq->n_guest, &unfit);
+        if (OVS_LIKELY(got == n)) {
+            rxq->starved = false;
+            return 0;
+        }
+        if (!dry && !unfit) {
+            if (got) {
+                rte_mempool_put_bulk(rxq->vq->shells, objs, got);
+            }
+            if (!rxq->refused) {
+                rxq->refused = true;
+                rxq->n_empty = 0;
+            }
+            rxq->n_refused++;
+            return -ENOBUFS;
+        }
+        dry = dry && !unfit;
+    }
+
+    ret = rte_mempool_get_bulk(rxq->host, objs + got, n - got);
+    if (OVS_UNLIKELY(ret)) {
+        if (got) {
+            rte_mempool_put_bulk(rxq->vq->shells, objs, got);
+        }
+        return ret;
+    }
+    rxq->n_host += n - got;
+    if (dry) {
+        rxq->n_dry += n - got;
+    }
+    return 0;
+}
+
+/* Some drivers give what they did not use back to the queue's own mempool
+ * rather than to the one that each mbuf names. */
+static void
+rxq_put(void *rxq_ OVS_UNUSED, void *const *objs, unsigned int n)
+{
+    for (unsigned int i = 0; i < n; i++) {
+        struct rte_mbuf *mbuf = objs[i];
+
+        rte_mempool_put(mbuf->pool, mbuf);
+    }
+}
+
+/* As iovtee_nic_detach(), for callers who hold the NIC's mutex.
+ *
+ * A queue that the driver can stop is open again before the next one's turn
+ * comes.  The gates of the others stay locked until the device is
+ * restarted. */
+void
+iovtee_nic_detach__(struct iovtee_nic *nic, const unsigned long *rxqs)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    bool stuck = false;
+    size_t i;
+
+    BITMAP_FOR_EACH_1 (i, IOVTEE_NIC_MAX_RXQS, rxqs) {
+        struct nic_rxq *rxq = nic->rxqs[i];
+
+        if (rxq) {
+            ovs_spin_lock(&rxq->gate);
+            rxq_revoke(rxq);
+            if (rxq->stuck) {
+                stuck = true;
+            } else {
+                rxq_let_go(rxq);
+            }
+        }
+    }
+    if (!stuck) {
+        return;
+    }
+
+    nic_restart(nic);
+    BITMAP_FOR_EACH_1 (i, IOVTEE_NIC_MAX_RXQS, rxqs) {
+        if (nic->rxqs[i] && nic->rxqs[i]->stuck) {
+            nic->rxqs[i]->stuck = false;
+            rxq_let_go(nic->rxqs[i]);
+        }
+    }
+}
+
+/* Makes the NIC hand back every guest buffer that it holds in 'rxq', if the
+ * driver can do so with a single queue; otherwise 'rxq' is stuck.  The caller
+ * holds the gate, so nobody polls.
+ *
+ * Other threads may ask the device for its statistics or link meanwhile: they
+ * hold locks of netdev-dpdk's, which this thread, librte_vhost's, must not
+ * wait for.  See "Lock Order" in Documentation/internals/iovtee.rst. */
+static void
+rxq_revoke(struct nic_rxq *rxq)
+{
+    struct iovtee_nic *nic = rxq->nic;
+
+    if (!rxq_n_guest(rxq)) {
+        return;
+    }
+    rxq->n_stops++;
+    rxq->stop_began = time_usec();
+    rxq->stuck = true;
+    if (!rte_eth_dev_rx_queue_stop(nic->port_id, rxq->id)
+        && !rxq_n_guest(rxq)) {
+        rxq_restarted(rxq);
+        rxq->stuck = (!nic->kept
+                      && rte_eth_dev_rx_queue_start(nic->port_id, rxq->id));
+    }
+}
+
+/* Ends what rxq_revoke() began: 'rxq' has no guest any more.  Releases its
+ * gate, which the caller holds. */
+static void
+rxq_let_go(struct nic_rxq *rxq)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    struct iovtee_vq *vq = NULL;
+
+    if (rxq->stop_began) {
+        rxq->longest_stop = MAX(rxq->longest_stop,
+                                time_usec() - rxq->stop_began);
+        rxq->stop_began = 0;
+    }
+    if (OVS_LIKELY(!rxq_n_guest(rxq))) {
+        vq = rxq->vq;
+        rxq->vq = NULL;
+    } /* Otherwise, should they ever come back then they must be normalised. */
+    rxq->low_water = rxq_low_water(rxq);
+    ovs_spin_unlock(&rxq->gate);
+    iovtee_vq_unref(vq);
+}
+
+/* Keeps everybody out of the device but the caller, who holds the gates of the
+ * queues that are stuck.  What is sent meanwhile is dropped. */
+static void
+nic_lock(struct iovtee_nic *nic)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    for (unsigned int i = 0; i < nic->n_rxq; i++) {
+        if (nic->rxqs[i] && !nic->rxqs[i]->stuck) {
+            ovs_spin_lock(&nic->rxqs[i]->gate);
+        }
+    }
+    atomic_store_relaxed(&nic->restarting, true);
+    for (unsigned int i = 0; i < nic->n_txq; i++) {
+        ovs_spin_lock(&nic->txqs[i].lock);
+    }
+}
+
+/* Undoes nic_lock(). */
+static void
+nic_unlock(struct iovtee_nic *nic)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    for (unsigned int i = 0; i < nic->n_txq; i++) {
+        ovs_spin_unlock(&nic->txqs[i].lock);
+    }
+    atomic_store_relaxed(&nic->restarting, false);
+    for (unsigned int i = 0; i < nic->n_rxq; i++) {
+        if (nic->rxqs[i] && !nic->rxqs[i]->stuck) {
+            ovs_spin_unlock(&nic->rxqs[i]->gate);
+        }
+    }
+}
+
+/* Sets those receive queues of 'nic', which is stopped, up that must be before
+ * it may be started.  Returns 0 if successful.  Otherwise returns a negative
+ * errno value; some of the queues still must be set up. */
+int
+iovtee_nic_set_up_rxqs(struct iovtee_nic *nic)
+{
+    int error = 0;
+
+    for (unsigned int i = 0; i < nic->n_rxq; i++) {
+        struct nic_rxq *rxq = nic->rxqs[i];
+
+        if (rxq && rxq->unset) {
+            int ret = __real_rte_eth_rx_queue_setup(nic->port_id, i,
+                                                    rxq->n_desc,
+                                                    rxq->socket_id, NULL,
+                                                    rxq->feed);
+
+            rxq->unset = ret != 0;
+            error = error ? error : ret;
+        }
+    }
+    return error;
+}
+
+/* Stops the whole device, and sets the queues that are stuck up anew if even
+ * that does not free their buffers.  Returns 0 if successful, otherwise a
+ * negative errno value. */
+static int
+nic_stop(struct iovtee_nic *nic)
+{
+    int ret = rte_eth_dev_stop(nic->port_id);
+
+    if (ret) {
+        return ret;
+    }
+    for (unsigned int i = 0; i < nic->n_rxq; i++) {
+        struct nic_rxq *rxq = nic->rxqs[i];
+
+        if (rxq) {
+            rxq_restarted(rxq);
+            rxq->unset |= rxq->stuck && rxq_n_guest(rxq);
+        }
+    }
+    return iovtee_nic_set_up_rxqs(nic);
+}
+
+/* Stops and starts the whole device, because there are queues that are stuck.
+ * The caller holds their gates. */
+static void
+nic_restart(struct iovtee_nic *nic)
+{
+    uint32_t n_kept = 0;
+    int ret;
+
+    nic_lock(nic);
+    ret = nic_stop(nic);
+    for (size_t i = 0; i < ARRAY_SIZE(nic->rxqs); i++) {
+        if (nic->rxqs[i] && nic->rxqs[i]->stuck) {
+            n_kept += rxq_n_guest(nic->rxqs[i]);
+        }
+    }
+    if (n_kept) {
+        /* A device that still has them must not be started again. */
+        VLOG_ERR("%s: driver %s keeps %"PRIu32" buffers of a guest after its "
+                 "stop; the device stays stopped until the port is "
+                 "reconfigured, without zero-copy", nic->name, nic->driver,
+                 n_kept);
+        nic->kept = true;
+        nic->down = false;
+        nic->copy_only = "driver keeps buffers of a guest after its stop";
+    }
+    if (!ret && !nic->kept) {
+        ret = iovtee_nic_start(nic);
+    }
+    if (ret && !nic->kept) {
+        VLOG_ERR("%s: restart of the device failed (%s), will try again",
+                 nic->name, rte_strerror(ret < 0 ? -ret : ret));
+        nic->down = true;
+    }
+    nic_unlock(nic);
+}
+
+/* Destroys 'rxq', which is detached and which no driver uses.  Does nothing if
+ * 'rxq' is NULL. */
+void
+iovtee_nic_rxq_destroy(struct nic_rxq *rxq)
+{
+    if (rxq) {
+        iovtee_vq_unref(rxq->vq);
+        iovtee_pool_destroy(rxq->feed);
+        ovs_spin_destroy(&rxq->gate);
+        free_cacheline(rxq);
+    }
+}

@@ -1,0 +1,133 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* See queue/ringstats.h. */
+
+#include <config.h>
+
+#include "queue/ringstats.h"
+
+#include <stdio.h>
+
+#include "openvswitch/netdev.h"
+#include "util.h"
+
+/* The counters in librte_vhost's order, those that have a place in a 'struct
+ * netdev_stats', and the value of each. */
+#define RINGSTATS                                                            \
+    RINGSTAT_TX(good_packets,          tx_packets,                           \
+                sum_bins(stats, 0, IOVTEE_RINGSTATS_N_BINS))                 \
+    RINGSTAT_TX(good_bytes,            tx_bytes,                             \
+                get(&stats->bytes))                                          \
+    RINGSTAT_TX(multicast_packets,     tx_multicast_packets,                 \
+                get(&stats->multicast))                                      \
+    RINGSTAT_TX(broadcast_packets,     tx_broadcast_packets,                 \
+                get(&stats->broadcast))                                      \
+    RINGSTAT_TX(undersize_packets,     tx_1_to_64_packets,                   \
+                get(&stats->bins[0]))                                        \
+    RINGSTAT_TX(size_64_packets,       tx_1_to_64_packets,                   \
+                get(&stats->bins[1]))                                        \
+    RINGSTAT_TX(size_65_127_packets,   tx_65_to_127_packets,                 \
+                get(&stats->bins[2]))                                        \
+    RINGSTAT_TX(size_128_255_packets,  tx_128_to_255_packets,                \
+                get(&stats->bins[3]))                                        \
+    RINGSTAT_TX(size_256_511_packets,  tx_256_to_511_packets,                \
+                get(&stats->bins[4]))                                        \
+    RINGSTAT_TX(size_512_1023_packets, tx_512_to_1023_packets,               \
+                get(&stats->bins[5]))                                        \
+    RINGSTAT_TX(size_1024_1518_packets, tx_1024_to_1522_packets,             \
+                get(&stats->bins[6]))                                        \
+    RINGSTAT_TX(size_1519_max_packets, tx_1523_to_max_packets,               \
+                sum_bins(stats, 7, IOVTEE_RINGSTATS_N_BINS))                 \
+    RINGSTAT(guest_notifications,                                            \
+             get(&stats->guest_notifications))                               \
+    RINGSTAT(iotlb_hits,         0) /* IOVTee has no IOTLB... */             \
+    RINGSTAT(iotlb_misses,       0)                                          \
+    RINGSTAT(inflight_submitted, 0) /* ...and no copy engine. */             \
+    RINGSTAT(inflight_completed, 0)
+
+/* Every name is told once. */
+#define RINGSTAT_TX(NAME, MEMBER, VALUE) + 1
+#define RINGSTAT(NAME, VALUE) + 1
+BUILD_ASSERT_DECL(0 RINGSTATS == IOVTEE_RINGSTATS_N);
+#undef RINGSTAT
+#undef RINGSTAT_TX
+
+static uint64_t get(const uint64_t *);
+static uint64_t sum_bins(const struct iovtee_ringstats *, size_t first,
+                         size_t end);
+
+/* Calls 'cb' for each counter of 'stats' with its name in the custom
+ * statistics of a netdev, of which the ring is the one of transmit queue
+ * 'queue_id', its value, and 'aux'.  The name is valid during the call. */
+void
+iovtee_ringstats_foreach(const struct iovtee_ringstats *stats,
+                         unsigned int queue_id, iovtee_ringstats_cb *cb,
+                         void *aux)
+{
+    char name[NETDEV_CUSTOM_STATS_NAME_SIZE];
+
+#define RINGSTAT(NAME, VALUE)                                       \
+    snprintf(name, sizeof name, "tx_q%u_%s", queue_id, #NAME);      \
+    cb(name, VALUE, aux);
+#define RINGSTAT_TX(NAME, MEMBER, VALUE) RINGSTAT(NAME, VALUE)
+    RINGSTATS
+#undef RINGSTAT_TX
+#undef RINGSTAT
+}
+
+/* Sets to 0 the members of 'netdev_stats' that
+ * iovtee_ringstats_add_netdev_tx() adds to. */
+void
+iovtee_ringstats_clear_netdev_tx(struct netdev_stats *netdev_stats)
+{
+#define RINGSTAT(NAME, VALUE)
+#define RINGSTAT_TX(NAME, MEMBER, VALUE) netdev_stats->MEMBER = 0;
+    RINGSTATS
+#undef RINGSTAT_TX
+#undef RINGSTAT
+}
+
+/* Adds 'stats' to the transmit counters of 'netdev_stats'. */
+void
+iovtee_ringstats_add_netdev_tx(const struct iovtee_ringstats *stats,
+                               struct netdev_stats *netdev_stats)
+{
+#define RINGSTAT(NAME, VALUE)
+#define RINGSTAT_TX(NAME, MEMBER, VALUE) netdev_stats->MEMBER += VALUE;
+    RINGSTATS
+#undef RINGSTAT_TX
+#undef RINGSTAT
+}
+
+/* Reads a counter that another thread may be writing. */
+static uint64_t
+get(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* Returns the frames of 'stats' in bins 'first' to 'end', exclusive. */
+static uint64_t
+sum_bins(const struct iovtee_ringstats *stats, size_t first, size_t end)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = first; i < end; i++) {
+        sum += get(&stats->bins[i]);
+    }
+    return sum;
+}

@@ -1,0 +1,147 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* What a guest receive queue tells about itself. */
+
+#include <config.h>
+
+#include "queue/rxvq.h"
+
+#include "util.h"
+
+/* Takes a snapshot of 'vq' for people to read. */
+void
+iovtee_vq_get_info(struct iovtee_vq *vq, struct iovtee_vq_info *info)
+{
+    ovs_spin_lock(&vq->lock);
+    info->state = vq->state;
+    info->size = vq->size;
+    info->max_lent = vq->max_lent;
+    info->n_spared = vq->n_spared;
+    memcpy(info->n, vq->ledger.n, sizeof info->n);
+    info->n_violations = vq->ledger.n_violations;
+    info->fault = vq->vring.fault;
+    if (!info->fault && iovtee_guestmem_is_lost(vq->mem)) {
+        /* The ring has not been looked at since, for want of packets. */
+        info->fault = IOVTEE_FAULT_MEMORY_LOST;
+    }
+    info->unfit = vq->unfit_reason;
+    info->unfit_len = vq->unfit_len;
+    info->is_unfit = iovtee_vq_is_unfit(vq);
+    info->n_mem_regions = iovtee_guestmem_n_regions(vq->mem);
+    info->mem_size = 0;
+    for (size_t i = 0; i < info->n_mem_regions; i++) {
+        info->mem_size += iovtee_guestmem_region(vq->mem, i)->size;
+    }
+    info->numa_id = vq->numa_id;
+    info->logged = iovtee_vring_is_logged(&vq->vring);
+    ovs_spin_unlock(&vq->lock);
+}
+
+/* Returns true if each buffer of 'vq' is where the ledger says, and always
+ * was.  Looks at every one of them with the queue locked, so this is for tests
+ * and for people who suspect something. */
+bool
+iovtee_vq_is_balanced(struct iovtee_vq *vq)
+{
+    bool balanced;
+
+    ovs_spin_lock(&vq->lock);
+    balanced = (iovtee_ledger_is_balanced(&vq->ledger)
+                && !vq->ledger.n_violations);
+    ovs_spin_unlock(&vq->lock);
+    return balanced;
+}
+
+/* Adds the counters in 'src' to those in 'dst'. */
+void
+iovtee_vq_counters_add(struct iovtee_vq_counters *dst,
+                       const struct iovtee_vq_counters *src)
+{
+    /* All of it is uint64_t. */
+    uint64_t *d = (uint64_t *) dst;
+    const uint64_t *s = (const uint64_t *) src;
+
+    BUILD_ASSERT_DECL(sizeof *dst % sizeof *d == 0);
+    for (size_t i = 0; i < sizeof *dst / sizeof *d; i++) {
+        d[i] += s[i];
+    }
+}
+
+const char *
+iovtee_copy_reason_name(enum iovtee_copy_reason reason)
+{
+    static const char *const names[] = {
+#define REASON(ENUM, NAME, TEXT) NAME,
+        IOVTEE_COPY_REASONS
+#undef REASON
+    };
+
+    return names[reason];
+}
+
+const char *
+iovtee_copy_reason_text(enum iovtee_copy_reason reason)
+{
+    static const char *const texts[] = {
+#define REASON(ENUM, NAME, TEXT) TEXT,
+        IOVTEE_COPY_REASONS
+#undef REASON
+    };
+
+    return texts[reason];
+}
+
+const char *
+iovtee_drop_reason_name(enum iovtee_drop_reason reason)
+{
+    static const char *const names[] = {
+#define DROP(ENUM, NAME, TEXT) NAME,
+        IOVTEE_DROP_REASONS
+#undef DROP
+    };
+
+    return names[reason];
+}
+
+const char *
+iovtee_drop_reason_text(enum iovtee_drop_reason reason)
+{
+    static const char *const texts[] = {
+#define DROP(ENUM, NAME, TEXT) TEXT,
+        IOVTEE_DROP_REASONS
+#undef DROP
+    };
+
+    return texts[reason];
+}
+
+const char *
+iovtee_vq_state_to_string(enum iovtee_vq_state state)
+{
+    switch (state) {
+    case IOVTEE_VQ_RUNNING:
+        return "running";
+    case IOVTEE_VQ_DRAINING:
+        return "draining";
+    case IOVTEE_VQ_SUSPENDED:
+        return "suspended";
+    case IOVTEE_VQ_FINISHED:
+        return "finished";
+    default:
+        OVS_NOT_REACHED();
+    }
+}

@@ -1,0 +1,389 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef IOVTEE_VQ_H
+#define IOVTEE_VQ_H 1
+
+/* Guest receive queue
+ * ===================
+ *
+ * One of a guest's receive virtqueues as the switch uses it: the ring
+ * (virtio/vring), where each of its buffers is (virtio/ledger), and one mbuf
+ * *shell* for each descriptor head.  A shell is a complete struct dp_packet
+ * without a buffer of its own; it is lent the guest's buffer of the same head.
+ * Nothing is allocated on the path: shells lie in one row, so that head and
+ * shell follow from each other by arithmetic.
+ *
+ * The life of a buffer
+ * ====================
+ *
+ *    iovtee_vq_post()      A NIC's receive queue wants buffers.  A shell is
+ *                          handed out in *posted form*: 'buf_addr' lies
+ *                          RTE_PKTMBUF_HEADROOM before the place where the
+ *                          frame shall begin, which is where drivers write.
+ *
+ *    iovtee_vq_received()  The NIC has filled it.  Before Open vSwitch sees
+ *                          the packet the shell is *normalised*: its buffer is
+ *                          now exactly the guest's descriptor, and the
+ *                          headroom the few bytes of virtio header before the
+ *                          frame, so nothing that the switch pushes can be
+ *                          written outside of the guest's own buffer.
+ *
+ *    iovtee_vq_deliver()   OpenFlow sent the packet to this very guest.  If
+ *                          the frame is still where it was received, a header
+ *                          and a used-ring entry deliver it.  Any other packet
+ *                          is copied into a buffer that the guest has posted.
+ *
+ *    (freed)               Dropped, or sent somewhere else.  The shell comes
+ *                          home through its mempool and is posted again.
+ *
+ * States
+ * ======
+ *
+ *    RUNNING ---> DRAINING ---> SUSPENDED ---> RUNNING or FINISHED
+ *
+ * A draining queue still delivers what is in the switch but posts nothing;
+ * a suspended one touches no guest memory, except for packets that stay in the
+ * switch (iovtee_vq_suspend()); a finished one has given every
+ * buffer back to the guest and waits for its last shells.
+ *
+ * Ownership
+ * =========
+ *
+ * iovtee_vq_create() returns a queue with one reference.  When the last is
+ * dropped the queue is retired: it lives on, with its map of the guest's
+ * memory, until iovtee_vq_sweep() finds that its last shell is home.
+ *
+ * Threads
+ * =======
+ *
+ * Every function may be called from any thread, except as noted.  One spin
+ * lock per queue is taken once per burst; nothing that blocks is done under
+ * it, and no other lock is taken while it is held. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dp-packet.h"
+#include "openvswitch/list.h"
+#include "ovs-atomic.h"
+#include "ovs-thread.h"
+#include "queue/ringstats.h"
+#include "session/session.h"
+#include "virtio/inflight.h"
+#include "virtio/ledger.h"
+#include "virtio/vring.h"
+
+/* Why a packet was copied rather than delivered in place: name in counters,
+ * and what it means. */
+#define IOVTEE_COPY_REASONS                                                 \
+    REASON(DISABLED, "disabled",                                            \
+           "zero-copy is off or not possible for this port")                \
+    REASON(MIGRATION, "migration", "the guest is being migrated")           \
+    REASON(HOST_BUFFER, "host_buffer",                                      \
+           "the NIC had received the frame into a buffer of the host")      \
+    REASON(OTHER_PORT, "other_port",                                        \
+           "the packet came from a port that is not the peer")              \
+    REASON(SWITCH, "switch",                                                \
+           "the switch made the packet (controller, clone, reassembly)")    \
+    REASON(MOVED, "moved",                                                  \
+           "the frame does not begin where the NIC was to put it")          \
+    REASON(SHORT, "short_buffer",                                           \
+           "the guest's buffers are too short for the NIC")                 \
+    REASON(CHAINED, "chained",                                              \
+           "the guest's buffers are chains of descriptors")                 \
+    REASON(INDIRECT, "indirect",                                            \
+           "the guest's buffers are indirect descriptors")                  \
+    REASON(SPANNED, "spanned",                                              \
+           "the frame needed several of the guest's buffers")
+
+enum iovtee_copy_reason {
+#define REASON(ENUM, NAME, TEXT) IOVTEE_COPY_##ENUM,
+    IOVTEE_COPY_REASONS
+#undef REASON
+    IOVTEE_N_COPY_REASONS
+};
+
+/* Why a packet for this guest, or a buffer of it, was lost. */
+#define IOVTEE_DROP_REASONS                                                 \
+    DROP(NO_BUFFER, "no_buffer", "the guest had no buffer free")            \
+    DROP(TOO_BIG, "too_big", "the frame did not fit the guest's buffer")    \
+    DROP(STOPPED, "stopped", "the queue was not running")                   \
+    DROP(SCATTERED, "scattered", "the NIC split a frame over buffers")      \
+    DROP(OVERRUN, "overrun", "the NIC wrote more than the buffer holds")
+
+enum iovtee_drop_reason {
+#define DROP(ENUM, NAME, TEXT) IOVTEE_DROP_##ENUM,
+    IOVTEE_DROP_REASONS
+#undef DROP
+    IOVTEE_N_DROP_REASONS
+};
+
+const char *iovtee_copy_reason_name(enum iovtee_copy_reason);
+const char *iovtee_copy_reason_text(enum iovtee_copy_reason);
+const char *iovtee_drop_reason_name(enum iovtee_drop_reason);
+const char *iovtee_drop_reason_text(enum iovtee_drop_reason);
+
+enum iovtee_vq_state {
+    IOVTEE_VQ_RUNNING,
+    IOVTEE_VQ_DRAINING,
+    IOVTEE_VQ_SUSPENDED,
+    IOVTEE_VQ_FINISHED,
+};
+
+const char *iovtee_vq_state_to_string(enum iovtee_vq_state);
+
+/* Everything that a queue counts.  Counted under the queue's lock, read
+ * without it. */
+struct iovtee_vq_counters {
+    struct iovtee_ringstats ring;       /* As librte_vhost counts. */
+    uint64_t zero_copied;               /* Packets delivered in place. */
+    uint64_t copied[IOVTEE_N_COPY_REASONS];
+    uint64_t dropped[IOVTEE_N_DROP_REASONS];
+    uint64_t retries;                   /* Looks for late buffers. */
+    uint64_t fillers;                   /* Buffers given back unused. */
+    uint64_t faults[IOVTEE_N_FAULTS];   /* Times the ring was found broken. */
+};
+
+void iovtee_vq_counters_add(struct iovtee_vq_counters *,
+                            const struct iovtee_vq_counters *);
+
+/* What iovtee_vq_create() needs to know. */
+struct iovtee_vq_config {
+    const char *port;                   /* Name of the port, for the log. */
+    unsigned int q;                     /* Number of the queue in the port. */
+    const struct iovtee_session_ring *ring;
+    bool zero_copy;                     /* May buffers be posted in a NIC? */
+    struct iovtee_inflight *inflight;   /* Table that survives us, or NULL.
+                                         * Must outlive the queue's end. */
+};
+
+/* A snapshot for people. */
+struct iovtee_vq_info {
+    enum iovtee_vq_state state;
+    uint32_t size;                      /* Of the ring. */
+    uint32_t max_lent;                  /* Buffers lent at a time at most. */
+    uint32_t n_spared;                  /* The guest's last ones, not lent. */
+    uint32_t n[IOVTEE_N_PLACES];
+    uint64_t n_violations;
+    enum iovtee_vring_fault fault;
+    bool is_unfit;                      /* See iovtee_vq_is_unfit()... */
+    enum iovtee_copy_reason unfit;      /* ...why, of the last that was... */
+    uint32_t unfit_len;                 /* ...seen, and its length. */
+    uint64_t mem_size;                  /* Guest memory in bytes... */
+    size_t n_mem_regions;               /* ...in how many pieces... */
+    int numa_id;                        /* ...and where. */
+    bool logged;                        /* Is the guest being migrated? */
+};
+
+/* A buffer of the guest.  Valid unless it is in IOVTEE_GUEST. */
+struct iovtee_buf {
+    uint8_t *va;                /* The descriptor's buffer, if simple. */
+    uint32_t len;               /* Its length in bytes, 0 if not simple. */
+    bool orphan;                /* Was it out when the queue finished? */
+};
+
+/* Heads, first in, first out: as far as it depends on us, buffers go back to
+ * the guest in the order in which it posted them.  Nobody is promised that,
+ * but it is how caches and prefetchers like it, and what a driver may still
+ * expect that was promised it (VIRTIO_F_IN_ORDER) by another back-end.  The
+ * indices run freely. */
+struct iovtee_heads {
+    uint16_t *ring;             /* As many as the guest's ring has. */
+    uint32_t mask;
+    uint32_t first;             /* The next one to pop. */
+    uint32_t end;               /* Where the next one is pushed. */
+};
+
+static inline uint32_t
+iovtee_heads_n(const struct iovtee_heads *heads)
+{
+    return heads->end - heads->first;
+}
+
+static inline void
+iovtee_heads_push(struct iovtee_heads *heads, uint16_t head)
+{
+    heads->ring[heads->end++ & heads->mask] = head;
+}
+
+/* Undoes iovtee_heads_pop(). */
+static inline void
+iovtee_heads_unpop(struct iovtee_heads *heads, uint16_t head)
+{
+    heads->ring[--heads->first & heads->mask] = head;
+}
+
+/* Returns the first one.  There must be one. */
+static inline uint16_t
+iovtee_heads_pop(struct iovtee_heads *heads)
+{
+    return heads->ring[heads->first++ & heads->mask];
+}
+
+/* A frame that is copied to the guest at the end of the burst. */
+struct iovtee_late_copy {
+    uint8_t *dst;
+    const uint8_t *src;
+    uint32_t len;               /* Bytes. */
+};
+
+struct iovtee_vq {
+    /* Constant from creation on. */
+    char *port;                         /* Name of the port. */
+    unsigned int q;                     /* Number of the queue in the port. */
+    uint32_t size;                      /* Of the ring. */
+    uint32_t max_lent;                  /* Buffers in NICs and the switch at a
+                                         * time at most. */
+    uint32_t n_spared;                  /* The guest's last ones, not lent. */
+    unsigned int hdr_len;               /* Bytes before the frame: 10, 12. */
+    bool mergeable;                     /* May frames span buffers? */
+    bool guest_csum;                    /* May checksums be partial? */
+    int numa_id;                        /* Of guest memory, -1 if unknown. */
+    struct iovtee_session_ring ring;    /* As the session described it. */
+    struct iovtee_guestmem *mem;        /* One reference. */
+    struct rte_mempool *shells;         /* Home of all shells... */
+    uint8_t *shell0;                    /* ...of which this is that of head 0,
+                                         * and the others follow... */
+    uint32_t shell_step;                /* ...at this distance in bytes. */
+    uint32_t shell_inverse;             /* See iovtee_vq_head(). */
+
+    struct ovs_refcount ref_cnt;
+    struct ovs_list retired_node;       /* In 'retired', queue/rxvq.c. */
+
+    /* The configuration can change it at any time. */
+    atomic_bool zero_copy;              /* May buffers be posted? */
+    atomic_uint32_t peer_port_id;       /* DPDK port of the NIC that it is
+                                         * attached to, or UINT32_MAX. */
+
+    OVS_ALIGNED_VAR(CACHE_LINE_SIZE) struct ovs_spin lock;
+    enum iovtee_vq_state state OVS_GUARDED;
+    struct iovtee_vring vring OVS_GUARDED;
+    struct iovtee_ledger ledger OVS_GUARDED;
+    struct iovtee_inflight_ring inflight OVS_GUARDED;
+    struct iovtee_buf *bufs OVS_GUARDED;        /* By head. */
+    atomic_uint32_t **lent_to OVS_GUARDED;      /* By head, in IOVTEE_NIC: the
+                                                 * count it is part of. */
+    int callfd OVS_GUARDED;             /* Ours.  -1 if none. */
+    uint32_t n_orphans OVS_GUARDED;     /* Shells out after 'finish'. */
+    bool reported OVS_GUARDED;          /* Was the ring's fault logged? */
+
+    /* Heads in IOVTEE_IDLE.  Those on 'idle' can be lent to a NIC, those on
+     * 'unfit' only be copied into. */
+    struct iovtee_heads idle OVS_GUARDED;
+    struct iovtee_heads unfit OVS_GUARDED;
+    uint32_t need OVS_GUARDED;          /* Length that was asked for last. */
+    enum iovtee_copy_reason unfit_reason OVS_GUARDED;
+    uint32_t unfit_len OVS_GUARDED;
+    bool has_unfit OVS_GUARDED;
+    bool last_chained OVS_GUARDED;      /* Was the last seen one a chain? */
+
+    /* Copies that iovtee_vq_publish() has to make before. */
+    struct iovtee_late_copy late[NETDEV_MAX_BURST] OVS_GUARDED;
+    unsigned int n_late OVS_GUARDED;
+
+    struct iovtee_vq_counters counters;
+};
+
+/* Shells lie an odd number of these apart. */
+#define IOVTEE_VQ_SHELL_UNIT 64
+
+/* Returns the shell of descriptor head 'head'. */
+static inline struct dp_packet *
+iovtee_vq_shell(const struct iovtee_vq *vq, uint16_t head)
+{
+    return (void *) (vq->shell0 + (size_t) head * vq->shell_step);
+}
+
+/* Returns the descriptor head of 'shell', which must be one of 'vq'.
+ *
+ * This is a division, of which it is known that there is no remainder: so it
+ * is a multiplication by the inverse modulo 2**32, which odd numbers have. */
+static inline uint16_t
+iovtee_vq_head(const struct iovtee_vq *vq, const struct dp_packet *shell)
+{
+    size_t distance = (const uint8_t *) shell - vq->shell0;
+
+    return (uint32_t) (distance / IOVTEE_VQ_SHELL_UNIT) * vq->shell_inverse;
+}
+
+struct iovtee_vq *iovtee_vq_create(const struct iovtee_vq_config *);
+struct iovtee_vq *iovtee_vq_ref(struct iovtee_vq *);
+void iovtee_vq_unref(struct iovtee_vq *);
+void iovtee_vq_sweep(void);
+
+/* Life cycle, called by whoever owns the ring's session. */
+void iovtee_vq_resume(struct iovtee_vq *, int callfd,
+                      const struct iovtee_vring_log *);
+void iovtee_vq_drain(struct iovtee_vq *);
+void iovtee_vq_suspend(struct iovtee_vq *);
+void iovtee_vq_finish(struct iovtee_vq *, uint16_t *last_avail,
+                      uint16_t *last_used);
+void iovtee_vq_abandon(struct iovtee_vq *);
+void iovtee_vq_set_callfd(struct iovtee_vq *, int callfd);
+bool iovtee_vq_same_ring(const struct iovtee_vq *,
+                         const struct iovtee_session_ring *);
+
+/* The NIC's side. */
+unsigned int iovtee_vq_post(struct iovtee_vq *, void *objs[], unsigned int n,
+                            bool all, uint32_t max_frame,
+                            atomic_uint32_t *posted, bool *unfit);
+unsigned int iovtee_vq_received(struct iovtee_vq *, struct dp_packet *[],
+                                unsigned int n);
+
+/* The guest's side (queue/rxvq-deliver.c). */
+struct iovtee_delivery {
+    uint32_t n_dropped;         /* Packets lost. */
+    uint32_t n_retries;         /* Looks for late buffers. */
+};
+
+void iovtee_vq_deliver(struct iovtee_vq *, struct dp_packet *[],
+                       unsigned int n, unsigned int max_retries,
+                       struct iovtee_delivery *);
+
+void iovtee_vq_get_info(struct iovtee_vq *, struct iovtee_vq_info *);
+bool iovtee_vq_is_balanced(struct iovtee_vq *);
+
+/* For the other files of this module. */
+bool iovtee_vq_is_unfit(const struct iovtee_vq *vq)
+    OVS_REQUIRES(vq->lock);
+void iovtee_vq_sort(struct iovtee_vq *vq, uint16_t head)
+    OVS_REQUIRES(vq->lock);
+void iovtee_vq_home(void *vq_, void *const *objs, unsigned int n);
+void iovtee_vq_stock(struct iovtee_vq *vq, unsigned int n)
+    OVS_REQUIRES(vq->lock);
+bool iovtee_vq_get_buffer(struct iovtee_vq *vq, uint16_t *head)
+    OVS_REQUIRES(vq->lock);
+void iovtee_vq_unget_buffer(struct iovtee_vq *vq, uint16_t head)
+    OVS_REQUIRES(vq->lock);
+void iovtee_vq_publish(struct iovtee_vq *vq) OVS_REQUIRES(vq->lock);
+void iovtee_vq_break(struct iovtee_vq *vq, enum iovtee_vring_fault)
+    OVS_REQUIRES(vq->lock);
+void iovtee_vq_unlock(struct iovtee_vq *vq) OVS_RELEASES(vq->lock);
+
+/* Gives buffer 'head', which is in place 'from', back to the guest, with 'len'
+ * bytes written into it. */
+static inline void
+iovtee_vq_give(struct iovtee_vq *vq, uint16_t head, enum iovtee_place from,
+               uint32_t len)
+    OVS_REQUIRES(vq->lock)
+{
+    iovtee_ledger_move(&vq->ledger, head, from, IOVTEE_GUEST);
+    iovtee_vring_give(&vq->vring, head, len);
+    iovtee_inflight_give(&vq->inflight, head);
+}
+
+#endif /* rxvq.h */

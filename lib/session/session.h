@@ -1,0 +1,167 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef IOVTEE_SESSION_H
+#define IOVTEE_SESSION_H 1
+
+/* vhost-user session
+ * ==================
+ *
+ * One session is one vhost-user socket.  It outlives connections: a front-end
+ * may come, go and come back, with another memory layout and other rings.
+ * This is the only module that calls rte_vhost_*().
+ *
+ * librte_vhost keeps the guest's transmit rings (iovtee_session_dequeue()
+ * copies packets out of them).  The guest's *receive* rings are ours: for each
+ * one that becomes usable the session translates what the front-end said into
+ * a 'struct iovtee_session_ring' in our own mapping of guest memory, and
+ * passes it to its owner; when the front-end wants it back, it takes it back.
+ *
+ * States of the guest's receive ring 'q':
+ *
+ *                    ring_start()
+ *      STOPPED ------------------------> RUNNING
+ *         ^                               |   ^
+ *         | ring_stop(final)   ring_stop()|   | ring_start(), unchanged
+ *         |                               v   |
+ *         +--------------------------- SUSPENDED
+ *
+ * A ring is suspended when the front-end disables it, is about to change the
+ * memory table or the ring's parameters, or begins or ends to want a log of
+ * writes (live migration); it is stopped for good ("final") when its base is
+ * handed back or the front-end is gone, or if it was suspended when the log
+ * begins or ends.  ring_stop() is synchronous: when it returns, nothing writes
+ * into guest memory through this ring any more.
+ *
+ * Threads
+ * =======
+ *
+ * The callbacks run on librte_vhost's control thread or, from
+ * iovtee_session_close(), on the caller's, often with librte_vhost's own ring
+ * locks held.  They must not take OVS's or DPDK's port locks, must not call
+ * back into the session, and must return within milliseconds.
+ * iovtee_session_dequeue() and iovtee_session_queue_count() are for PMD
+ * threads; everything else is for the main thread. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "smap.h"
+#include "virtio/vring.h"
+
+struct rte_mbuf;
+struct rte_mempool;
+
+/* Queue pairs that a session supports.  librte_vhost allows 128. */
+#define IOVTEE_SESSION_MAX_QUEUES 128
+
+/* One of the guest's receive rings. */
+struct iovtee_session_ring {
+    struct iovtee_vring_config vring;
+    uint64_t features;          /* Negotiated virtio features, but for
+                                 * VHOST_F_LOG_ALL, which 'log' stands for. */
+    unsigned hdr_len;           /* Of struct virtio_net_hdr: 10 or 12. */
+    int callfd;                 /* To interrupt the guest; -1 if none.  The
+                                 * owner dup()s what it wants to keep. */
+    int numa_id;                /* Of the guest's memory; -1 if unknown. */
+    struct iovtee_vring_log log; /* To be told of writes while the guest is
+                                  * migrated.  Good until the ring is stopped
+                                  * for good. */
+};
+
+struct iovtee_session_ops {
+    /* Several rings are about to start or to stop; rings_end() says that this
+     * is over.  What is costly can be done once for all of them. */
+    void (*rings_begin)(void *aux);
+    void (*rings_end)(void *aux);
+
+    /* Receive ring 'q' is usable from now on.  If it was suspended, then it is
+     * the same ring as before, and goes on where it was: the indices in 'ring'
+     * are meaningless, and only 'callfd' and 'log' may be others. */
+    void (*ring_start)(void *aux, unsigned int q,
+                       const struct iovtee_session_ring *ring);
+
+    /* Receive ring 'q' must not be used any more.  On return no DMA goes on
+     * and nothing is written.  If 'final', stores in '*last_avail' and
+     * '*last_used' where a successor shall go on: every buffer that was taken
+     * has been given back.  (They begin as where the ring started, so that an
+     * owner that could not use it can leave them alone.)  A ring that is
+     * suspended may still be stopped for good, and one that is running may be
+     * without being suspended. */
+    void (*ring_stop)(void *aux, unsigned int q, bool final,
+                      uint16_t *last_avail, uint16_t *last_used);
+
+    /* The guest wants to be interrupted through 'callfd' (-1 for not at all)
+     * on ring 'q' from now on.  The ring goes on undisturbed.  'callfd' may
+     * have the number of the one before and yet be another file. */
+    void (*ring_callfd)(void *aux, unsigned int q, int callfd);
+
+    /* Something that iovtee_session_get_*() tells has changed. */
+    void (*changed)(void *aux);
+};
+
+/* How to make a session. */
+struct iovtee_session_config {
+    const char *port;           /* Name of the port, for the log. */
+    const char *path;           /* Of the socket. */
+    bool server;                /* Do we listen, or does the front-end? */
+    bool tso;                   /* Offer TSO and checksums to the guest? */
+    const struct iovtee_session_ops *ops;
+    void *aux;                  /* For 'ops'. */
+    struct iovtee_session_totals *totals; /* Outlives the session.  One session
+                                           * at a time may have it. */
+};
+
+struct iovtee_session;
+
+/* What was counted of the guest's transmit rings, over all connections of all
+ * sessions of a port. */
+struct iovtee_session_totals *iovtee_session_totals_create(void);
+void iovtee_session_totals_destroy(struct iovtee_session_totals *);
+
+int iovtee_session_check(const struct iovtee_session_config *, char **errp);
+int iovtee_session_open(const struct iovtee_session_config *,
+                        struct iovtee_session **, char **errp);
+void iovtee_session_close(struct iovtee_session *);
+void iovtee_session_close_all(void);
+
+/* A null session is one to which nobody ever connects. */
+bool iovtee_session_is_connected(const struct iovtee_session *);
+unsigned int iovtee_session_n_queues(const struct iovtee_session *);
+int iovtee_session_numa_id(const struct iovtee_session *);
+uint64_t iovtee_session_features(const struct iovtee_session *);
+bool iovtee_session_txq_enabled(const struct iovtee_session *,
+                                unsigned int q);
+void iovtee_session_get_status(const struct iovtee_session *, struct smap *);
+
+/* Calls 'cb' for each of librte_vhost's counters of the guest's transmit ring
+ * 'q', with the names that librte_vhost gives them ("good_packets"...) and
+ * their totals over all connections, those of the session that has the totals
+ * now, if any, included.  Returns 0, or a positive errno value if there never
+ * was such a ring. */
+typedef void iovtee_session_stat_cb(const char *name, uint64_t value,
+                                    void *aux);
+int iovtee_session_txq_stats(const struct iovtee_session_totals *,
+                             struct iovtee_session *, unsigned int q,
+                             iovtee_session_stat_cb *, void *aux);
+
+unsigned int iovtee_session_dequeue(struct iovtee_session *, unsigned int q,
+                                    struct rte_mempool *,
+                                    struct rte_mbuf *[], unsigned int n);
+unsigned int iovtee_session_queue_count(struct iovtee_session *,
+                                        unsigned int q);
+
+#endif /* session.h */

@@ -1,0 +1,261 @@
+# Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+# Unit programs.  One file per line, sorted.
+
+# What the unit programs share.
+UNIT_SOURCES = \
+	tests/unit/guest-driver.c \
+	tests/unit/guest-driver.h \
+	tests/unit/unit.h
+
+# A unit program of a pure module links with libiovtee-core.a only, so that a
+# module that is not pure does not link.
+check_PROGRAMS += tests/unit/test-busfault
+tests_unit_test_busfault_SOURCES = tests/unit/test-busfault.c $(UNIT_SOURCES)
+tests_unit_test_busfault_LDADD = lib/libiovtee-core.a
+
+check_PROGRAMS += tests/unit/test-guestmem
+tests_unit_test_guestmem_SOURCES = tests/unit/test-guestmem.c $(UNIT_SOURCES)
+tests_unit_test_guestmem_LDADD = lib/libiovtee-core.a
+
+check_PROGRAMS += tests/unit/test-inflight
+tests_unit_test_inflight_SOURCES = \
+	tests/unit/inflight-fixture.h \
+	tests/unit/test-inflight.c \
+	$(UNIT_SOURCES)
+tests_unit_test_inflight_LDADD = lib/libiovtee-core.a
+
+check_PROGRAMS += tests/unit/test-inflight-steps
+tests_unit_test_inflight_steps_SOURCES = \
+	tests/unit/inflight-fixture.h \
+	tests/unit/test-inflight-steps.c \
+	$(UNIT_SOURCES)
+tests_unit_test_inflight_steps_LDADD = lib/libiovtee-core.a
+
+check_PROGRAMS += tests/unit/test-ledger
+tests_unit_test_ledger_SOURCES = tests/unit/test-ledger.c $(UNIT_SOURCES)
+tests_unit_test_ledger_LDADD = lib/libiovtee-core.a
+
+check_PROGRAMS += tests/unit/test-vring
+tests_unit_test_vring_SOURCES = \
+	tests/unit/test-vring.c \
+	tests/unit/vring-fixture.h \
+	$(UNIT_SOURCES)
+tests_unit_test_vring_LDADD = lib/libiovtee-core.a
+
+check_PROGRAMS += tests/unit/test-vring-hostile
+tests_unit_test_vring_hostile_SOURCES = \
+	tests/unit/test-vring-hostile.c \
+	tests/unit/vring-fixture.h \
+	$(UNIT_SOURCES)
+tests_unit_test_vring_hostile_LDADD = lib/libiovtee-core.a
+
+check_PROGRAMS += tests/unit/test-vring-notify
+tests_unit_test_vring_notify_SOURCES = \
+	tests/unit/test-vring-notify.c \
+	tests/unit/vring-fixture.h \
+	$(UNIT_SOURCES)
+tests_unit_test_vring_notify_LDADD = lib/libiovtee-core.a
+
+# A unit program that needs DPDK or Open vSwitch's library, too, is like these.
+check_PROGRAMS += tests/unit/test-dp-packet
+tests_unit_test_dp_packet_SOURCES = \
+	tests/unit/test-dp-packet.c \
+	tests/unit/unit-eal.h \
+	tests/unit/unit.h
+tests_unit_test_dp_packet_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_dp_packet_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_dp_packet_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_dp_packet_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_dp_packet_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-hostpool
+tests_unit_test_hostpool_SOURCES = \
+	tests/unit/test-hostpool.c \
+	tests/unit/unit-eal.h \
+	tests/unit/unit.h
+tests_unit_test_hostpool_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_hostpool_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_hostpool_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_hostpool_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_hostpool_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+# The fake ethdev comes before the real one.
+check_PROGRAMS += tests/unit/test-nic
+tests_unit_test_nic_SOURCES = \
+	tests/unit/fake-ethdev.c \
+	tests/unit/fake-ethdev.h \
+	tests/unit/nic-fixture.h \
+	tests/unit/test-nic.c \
+	tests/unit/unit-eal.h \
+	tests/unit/rxvq-fixture.c \
+	tests/unit/rxvq-fixture.h \
+	$(UNIT_SOURCES)
+tests_unit_test_nic_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_nic_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_nic_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_nic_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_nic_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-nic-policy
+tests_unit_test_nic_policy_SOURCES = \
+	tests/unit/fake-ethdev.c \
+	tests/unit/fake-ethdev.h \
+	tests/unit/nic-fixture.h \
+	tests/unit/test-nic-policy.c \
+	tests/unit/unit-eal.h \
+	tests/unit/rxvq-fixture.c \
+	tests/unit/rxvq-fixture.h \
+	$(UNIT_SOURCES)
+tests_unit_test_nic_policy_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_nic_policy_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_nic_policy_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_nic_policy_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_nic_policy_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-qos
+tests_unit_test_qos_SOURCES = \
+	tests/unit/test-qos.c \
+	tests/unit/unit-eal.h \
+	tests/unit/unit.h
+tests_unit_test_qos_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_qos_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_qos_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_qos_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_qos_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-ringstats
+tests_unit_test_ringstats_SOURCES = \
+	tests/unit/test-ringstats.c \
+	tests/unit/unit-eal.h \
+	tests/unit/unit.h
+tests_unit_test_ringstats_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_ringstats_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_ringstats_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_ringstats_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_ringstats_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+# Its fake librte_vhost comes before the real one.
+check_PROGRAMS += tests/unit/test-session
+tests_unit_test_session_SOURCES = \
+	tests/unit/fake-vhost-api.c \
+	tests/unit/fake-vhost-private.h \
+	tests/unit/fake-vhost.c \
+	tests/unit/fake-vhost.h \
+	tests/unit/session-fixture.c \
+	tests/unit/session-fixture.h \
+	tests/unit/test-session.c \
+	tests/unit/unit.h
+tests_unit_test_session_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_session_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_session_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_session_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_session_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-tee
+tests_unit_test_tee_SOURCES = \
+	tests/unit/test-tee.c \
+	tests/unit/unit.h
+tests_unit_test_tee_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_tee_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_tee_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_tee_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_tee_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-rxvq
+tests_unit_test_rxvq_SOURCES = \
+	tests/unit/test-rxvq.c \
+	tests/unit/unit-eal.h \
+	tests/unit/rxvq-fixture.c \
+	tests/unit/rxvq-fixture.h \
+	$(UNIT_SOURCES)
+tests_unit_test_rxvq_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_rxvq_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_rxvq_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_rxvq_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_rxvq_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-rxvq-copy
+tests_unit_test_rxvq_copy_SOURCES = \
+	tests/unit/test-rxvq-copy.c \
+	tests/unit/unit-eal.h \
+	tests/unit/rxvq-fixture.c \
+	tests/unit/rxvq-fixture.h \
+	$(UNIT_SOURCES)
+tests_unit_test_rxvq_copy_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_rxvq_copy_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_rxvq_copy_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_rxvq_copy_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_rxvq_copy_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-rxvq-hostile
+tests_unit_test_rxvq_hostile_SOURCES = \
+	tests/unit/test-rxvq-hostile.c \
+	tests/unit/unit-eal.h \
+	tests/unit/rxvq-fixture.c \
+	tests/unit/rxvq-fixture.h \
+	$(UNIT_SOURCES)
+tests_unit_test_rxvq_hostile_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_rxvq_hostile_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_rxvq_hostile_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_rxvq_hostile_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_rxvq_hostile_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-rxvq-life
+tests_unit_test_rxvq_life_SOURCES = \
+	tests/unit/test-rxvq-life.c \
+	tests/unit/unit-eal.h \
+	tests/unit/rxvq-fixture.c \
+	tests/unit/rxvq-fixture.h \
+	$(UNIT_SOURCES)
+tests_unit_test_rxvq_life_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_rxvq_life_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_rxvq_life_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_rxvq_life_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_rxvq_life_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-rxvq-log
+tests_unit_test_rxvq_log_SOURCES = \
+	tests/unit/test-rxvq-log.c \
+	tests/unit/unit-eal.h \
+	tests/unit/rxvq-fixture.c \
+	tests/unit/rxvq-fixture.h \
+	$(UNIT_SOURCES)
+tests_unit_test_rxvq_log_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_rxvq_log_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_rxvq_log_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_rxvq_log_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_rxvq_log_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+UNIT_OVS_BUILT = lib/libiovtee.a lib/libiovtee-core.a $(OVS_BUILT)
+UNIT_OVS_LIBS = \
+	lib/libiovtee.a \
+	lib/libiovtee-core.a \
+	$(OVS_BUILD)/lib/libopenvswitch.la
+
+$(tests_unit_test_dp_packet_OBJECTS) \
+$(tests_unit_test_hostpool_OBJECTS) \
+$(tests_unit_test_nic_OBJECTS) \
+$(tests_unit_test_nic_policy_OBJECTS) \
+$(tests_unit_test_qos_OBJECTS) \
+$(tests_unit_test_ringstats_OBJECTS) \
+$(tests_unit_test_session_OBJECTS) \
+$(tests_unit_test_tee_OBJECTS) \
+$(tests_unit_test_rxvq_OBJECTS) \
+$(tests_unit_test_rxvq_copy_OBJECTS) \
+$(tests_unit_test_rxvq_hostile_OBJECTS) \
+$(tests_unit_test_rxvq_life_OBJECTS) \
+$(tests_unit_test_rxvq_log_OBJECTS): \
+	$(OVS_CFLAGS_FILE)

@@ -1,0 +1,289 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* Unit tests of queue/rxvq with bad guests. */
+
+#include <config.h>
+
+#include "queue/rxvq.h"
+
+#include <unistd.h>
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include "openvswitch/vlog.h"
+#include "ovs-atomic.h"
+#include "ovs-thread.h"
+#include "util.h"
+#include "rxvq-fixture.h"
+
+/* Open vSwitch has the same. */
+#undef ARRAY_SIZE
+#include "unit-eal.h"
+
+enum { SIZE = 64, BUF_LEN = 2048, MAX_FRAME = 1522, HDR_LEN = 12 };
+
+static const struct vq_params modern = {
+    .size = SIZE, .start = 65500, .hdr_len = HDR_LEN, .mergeable = true,
+};
+
+/* The guest posts a buffer again that it does not own. */
+static void
+test_busy(void)
+{
+    struct dp_packet *packets[3];
+    struct iovtee_delivery d;
+    struct vq_fixture f;
+    uint16_t head;
+
+    vq_fixture_init(&f, &modern);
+    vq_refill(&f, BUF_LEN);
+    for (int i = 0; i < 3; i++) {
+        packets[i] = vq_receive(&f, 1514, i);
+    }
+    head = iovtee_vq_head(f.vq, packets[0]);
+    guest_ring_set_avail(&f.ring, f.ring.avail_idx++, head);
+    guest_ring_expose(&f.ring);
+    for (int i = 0; i < SIZE - 3; i++) {
+        vq_deliver(&f, vq_host_packet(100, i, VQ_PEER));
+    }
+    CHECK(!f.vq->vring.fault);
+
+    for (int i = 0; i < 3; i++) {
+        struct dp_packet *packet = vq_host_packet(100, 1, VQ_PEER);
+
+        iovtee_vq_deliver(f.vq, &packet, 1, 8, &d);
+        CHECK(d.n_dropped == 1);
+        CHECK(f.vq->vring.fault == IOVTEE_FAULT_HEAD_BUSY);
+        CHECK(f.vq->counters.faults[IOVTEE_FAULT_HEAD_BUSY] == 1);
+    }
+
+    /* What is in the switch still gets through. */
+    for (int i = 0; i < SIZE - 3; i++) {
+        CHECK(vq_reap(&f, 100, i) == 1);
+    }
+    for (int i = 0; i < 3; i++) {
+        vq_deliver(&f, packets[i]);
+        CHECK(vq_reap(&f, 1514, i) == 1);
+    }
+    vq_check_memory(&f);
+
+    /* And what comes after does not. */
+    vq_refill(&f, BUF_LEN);
+    CHECK(!vq_lend(&f, packets, 3, MAX_FRAME));
+    vq_fixture_destroy(&f);
+}
+
+/* The guest posts buffers that overlap, and a packet in one of them has to be
+ * copied into the next one, or into the next two. */
+static void
+test_overlap(void)
+{
+    for (int n = 1; n <= 2; n++) {
+        struct iovtee_delivery d;
+        struct dp_packet *packet;
+        struct iovtee_desc desc;
+        uint8_t frame[1000];
+        struct vq_fixture f;
+        uint64_t addr;
+        uint8_t *copy;
+
+        vq_fixture_init(&f, &modern);
+        vq_refill(&f, BUF_LEN);
+        packet = vq_receive(&f, sizeof frame, 1);
+        addr = f.ring.desc[iovtee_vq_head(f.vq, packet)].addr + 100;
+        for (int i = 0; i < n; i++) {
+            uint16_t idx = modern.start + 1 + i;
+            uint16_t head = f.ring.avail[2 + idx % SIZE];
+
+            desc = f.ring.desc[head];
+            desc.len = BUF_LEN / (n * n);
+            desc.addr = addr + i * desc.len;
+            guest_ring_set_desc(&f.ring, head, desc);
+        }
+
+        dp_packet_pull(packet, 4);
+        iovtee_vq_deliver(f.vq, &packet, 1, 0, &d);
+        CHECK(!d.n_dropped && f.vq->counters.copied[IOVTEE_COPY_MOVED] == 1);
+        CHECK(f.vq->vring.published == (uint16_t) (modern.start + n));
+
+        /* The copy's header has overwritten what comes next. */
+        copy = guest_va(&f.guest, addr, BUF_LEN);
+        vq_frame(frame, sizeof frame, 1);
+        CHECK(!memcmp(copy + HDR_LEN, frame + 4, 80));
+
+        vq_fixture_destroy(&f);
+    }
+}
+
+/* A buffer that is longer than an mbuf can say is not lent to a NIC that fills
+ * it. */
+static void
+test_huge(void)
+{
+    void *objs[SIZE];
+    uint64_t first = UINT64_MAX;
+    struct vq_fixture f;
+    bool unfit;
+
+    vq_fixture_init(&f, &modern);
+    vq_refill(&f, BUF_LEN);
+    for (int i = 0; i < SIZE; i++) {
+        first = MIN(first, f.by_head[i].pieces[0].gpa);
+    }
+    for (int i = 0; i < SIZE; i++) {
+        guest_ring_set_desc(&f.ring, i, (struct iovtee_desc) {
+            .addr = first, .len = 70000,
+            .flags = IOVTEE_DESC_F_WRITE,
+        });
+    }
+    CHECK(!iovtee_vq_post(f.vq, objs, 1, false, UINT16_MAX, &f.posted,
+                          &unfit));
+    CHECK(unfit);
+    CHECK(iovtee_vq_post(f.vq, objs, 1, false,
+                         UINT16_MAX - RTE_PKTMBUF_HEADROOM, &f.posted,
+                         &unfit) == 1);
+    CHECK(((struct rte_mbuf *) objs[0])->buf_len == UINT16_MAX);
+    rte_mempool_put(f.vq->shells, objs[0]);
+    vq_fixture_destroy(&f);
+}
+
+static struct vq_fixture victim;
+static atomic_bool done;
+
+/* Writes to the ring of 'victim', partly what makes sense. */
+static void *
+scribble(void *aux OVS_UNUSED)
+{
+    struct guest_ring *ring = &victim.ring;
+    bool stop;
+
+    do {
+        uint32_t i = unit_random_below(SIZE);
+        struct iovtee_desc desc = {
+            .addr = (UINT64_C(4) << 30) + unit_random_below(SIZE * 16384),
+            .len = unit_random_below(4096),
+            .flags = (unit_random_below(4) ? IOVTEE_DESC_F_WRITE
+                      : unit_random_below(8)),
+            .next = unit_random_below(SIZE + !unit_random_below(100)),
+        };
+
+        if (!unit_random_below(100)) {
+            desc.addr = unit_random() * UINT64_C(0x100000001);
+            desc.len = unit_random();
+        }
+        guest_ring_set_desc(ring, i, desc);
+        if (!unit_random_below(10)) {
+            guest_ring_set_avail(ring, i, unit_random_below(SIZE));
+        }
+        atomic_read_relaxed(&done, &stop);
+    } while (!stop);
+    return NULL;
+}
+
+/* One moment in the life of a switch with such a guest. */
+static void
+suffer(struct vq_fixture *f)
+{
+    struct dp_packet *packets[16];
+    struct iovtee_delivery d;
+    unsigned int n;
+
+    n = vq_lend(f, packets, 16, 600);
+    for (unsigned int i = 0; i < n; i++) {
+        struct rte_mbuf *m = &packets[i]->mbuf;
+
+        memset(rte_pktmbuf_mtod(m, void *), i, 600);
+        m->data_len = m->pkt_len = 600;
+        m->port = VQ_PEER;
+    }
+    n = iovtee_vq_received(f->vq, packets, n);
+    if (n > 4) {
+        dp_packet_delete(packets[--n]);
+        dp_packet_push_zeros(packets[0], 40);
+    }
+    if (n < ARRAY_SIZE(packets)) {
+        packets[n++] = vq_host_packet(1514, 1, VQ_PEER);
+    }
+    iovtee_vq_deliver(f->vq, packets, n, 8, &d);
+    CHECK(iovtee_vq_is_balanced(f->vq));
+    CHECK(!vq_n_posted(f));
+}
+
+/* The ring changes while it is being read. */
+static void
+test_scribble(void)
+{
+    uint64_t n_faults = 0, n_in_place = 0, n_copied = 0;
+    struct vq_fixture *f = &victim;
+    pthread_t thread;
+
+    vlog_set_levels(NULL, VLF_CONSOLE, VLL_EMER);
+    vq_fixture_init(f, &modern);
+    atomic_init(&done, false);
+    thread = ovs_thread_create("scribble", scribble, NULL);
+    for (int i = 0; i < 2000; i++) {
+        uint16_t avail_idx = modern.start;
+        uint16_t last_avail, last_used;
+
+        /* A driver that resets the ring. */
+        guest_ring_set_avail_idx(&f->ring, avail_idx);
+        iovtee_vq_unref(f->vq);
+        vq_fixture_open(f, modern.start, modern.start);
+        for (int j = 0; j < 20; j++) {
+            avail_idx += unit_random_below(16);
+            guest_ring_set_avail_idx(&f->ring, avail_idx);
+            suffer(f);
+        }
+        n_faults += f->vq->vring.fault != IOVTEE_FAULT_NONE;
+        n_in_place += f->vq->counters.zero_copied;
+        for (size_t j = 0; j < IOVTEE_N_COPY_REASONS; j++) {
+            n_copied += f->vq->counters.copied[j];
+        }
+        iovtee_vq_suspend(f->vq);
+        if (unit_random_below(2)) {
+            iovtee_vq_finish(f->vq, &last_avail, &last_used);
+            CHECK(last_avail == last_used);
+        } else {
+            iovtee_vq_abandon(f->vq);
+        }
+        CHECK(iovtee_vq_is_balanced(f->vq) && !f->vq->n_orphans);
+        iovtee_vq_sweep();
+    }
+    atomic_store_relaxed(&done, true);
+    xpthread_join(thread, NULL);
+    iovtee_vq_unref(f->vq);
+    iovtee_vq_sweep();
+    CHECK(n_faults && n_in_place && n_copied);
+}
+
+int
+main(int argc, char *argv[])
+{
+    static const struct unit_command commands[] = {
+        { "busy", test_busy },
+        { "overlap", test_overlap },
+        { "huge", test_huge },
+        { "scribble", test_scribble },
+    };
+
+    set_program_name(argv[0]);
+    vlog_set_pattern(VLF_CONSOLE, "%c|%p|%m");
+    vlog_set_levels(NULL, VLF_CONSOLE, VLL_WARN);
+    unit_eal_init("64");
+    return unit_main(argc, argv, commands, ARRAY_SIZE(commands));
+}

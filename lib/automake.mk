@@ -54,6 +54,7 @@ lib_libiovtee_a_SOURCES = \
 	lib/nic/nic.h \
 	lib/queue/pool.c \
 	lib/queue/pool.h \
+	lib/queue/ring-setup.h \
 	lib/queue/ringstats.c \
 	lib/queue/ringstats.h \
 	lib/queue/rxvq-buffers.c \

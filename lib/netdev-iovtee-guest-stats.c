@@ -47,14 +47,14 @@ iovtee_guest_port_is_up(const struct iovtee_guest_port *port)
 
 /* Adds up the counters of all receive queues of the guest. */
 static void
-sum_counters(struct iovtee_guest_port *port, struct iovtee_vq_counters *sum)
+sum_counters(struct iovtee_guest_port *port, struct iovtee_rxvq_counters *sum)
 {
     memset(sum, 0, sizeof *sum);
     for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
-        struct iovtee_vq_counters counters;
+        struct iovtee_rxvq_counters counters;
 
         if (iovtee_guest_get_counters(port->guest, q, &counters)) {
-            iovtee_vq_counters_add(sum, &counters);
+            iovtee_rxvq_counters_add(sum, &counters);
         }
     }
 }
@@ -107,7 +107,7 @@ netdev_iovtee_guest_get_stats(const struct netdev *netdev,
 {
     struct iovtee_guest_port *port = iovtee_guest_port(netdev);
     struct iovtee_guest_stats guest_stats;
-    struct iovtee_vq_counters sum;
+    struct iovtee_rxvq_counters sum;
 
     memset(stats, 0xff, sizeof *stats);
     sum_counters(port, &sum);
@@ -143,7 +143,7 @@ add_counter(const char *name, uint64_t value, void *counters_)
 
 /* Adds what only ports of this type count. */
 static void
-add_iovtee_counters(struct counters *c, const struct iovtee_vq_counters *sum)
+add_iovtee_counters(struct counters *c, const struct iovtee_rxvq_counters *sum)
 {
     c->prefix = "iovtee_";
     add_counter("zero_copied", sum->zero_copied, c);
@@ -170,7 +170,7 @@ netdev_iovtee_guest_get_custom_stats(const struct netdev *netdev,
     struct iovtee_guest_port *port = iovtee_guest_port(netdev);
     struct counters c = { .custom = custom };
     struct iovtee_guest_stats stats;
-    struct iovtee_vq_counters sum;
+    struct iovtee_rxvq_counters sum;
 
     custom->size = 0;
     custom->counters = NULL;
@@ -197,7 +197,7 @@ netdev_iovtee_guest_get_custom_stats(const struct netdev *netdev,
     }
     c.prefix = NULL;
     for (unsigned int q = 0; q < netdev->n_txq; q++) {
-        struct iovtee_vq_counters counters;
+        struct iovtee_rxvq_counters counters;
 
         if (iovtee_guest_get_counters(port->guest, q, &counters)) {
             iovtee_ringstats_foreach(&counters.ring, q, add_counter, &c);
@@ -214,7 +214,7 @@ iovtee_guest_port_why_copied(struct iovtee_guest_port *port)
     char *why = iovtee_tee_status(port->guest->tee);
 
     for (unsigned int q = 0; !why && q < port->guest->netdev->n_txq; q++) {
-        struct iovtee_vq_info info;
+        struct iovtee_rxvq_info info;
 
         if (!iovtee_guest_get_info(port->guest, q, &info)) {
             continue;
@@ -262,14 +262,14 @@ netdev_iovtee_guest_get_status(const struct netdev *netdev, struct smap *args)
 static void
 show_queue(struct iovtee_guest_port *port, unsigned int q, struct ds *s)
 {
-    struct iovtee_vq_info info;
+    struct iovtee_rxvq_info info;
 
     if (!iovtee_guest_get_info(port->guest, q, &info)) {
         return;
     }
     ds_put_format(s, "  queue %u: %s, ring of %"PRIu32" (up to %"PRIu32" "
                   "lent, %"PRIu32" spared)\n", q,
-                  iovtee_vq_state_to_string(info.state), info.size,
+                  iovtee_rxvq_state_to_string(info.state), info.size,
                   info.max_lent, info.n_spared);
     ds_put_format(s, "    guest memory: %"PRIu64" kB in %"PRIuSIZE" region%s, "
                   "NUMA node %d\n", info.mem_size / 1024, info.n_mem_regions,
@@ -287,7 +287,7 @@ show_queue(struct iovtee_guest_port *port, unsigned int q, struct ds *s)
 }
 
 static void
-show_counters(const struct iovtee_vq_counters *sum, struct ds *s)
+show_counters(const struct iovtee_rxvq_counters *sum, struct ds *s)
 {
     uint64_t total = sum->zero_copied;
 
@@ -327,7 +327,7 @@ netdev_iovtee_guest_show(struct netdev_iovtee *dev, struct ds *s)
     struct iovtee_session *session = port->guest->session;
     char *peer = iovtee_tee_peer(port->guest->tee);
     char *why = iovtee_guest_port_why_copied(port);
-    struct iovtee_vq_counters sum;
+    struct iovtee_rxvq_counters sum;
 
     ds_put_format(s, "  socket: %s, %s, %s\n", port->path,
                   port->server ? "server" : "client",
@@ -358,7 +358,7 @@ netdev_iovtee_guest_check(struct netdev_iovtee *dev)
     struct iovtee_guest_port *port = dev->guest;
 
     for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
-        struct iovtee_vq_info info;
+        struct iovtee_rxvq_info info;
 
         if (!iovtee_guest_is_balanced(port->guest, q)
             && iovtee_guest_get_info(port->guest, q, &info)) {

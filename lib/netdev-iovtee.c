@@ -283,7 +283,7 @@ netdev_iovtee_run(const struct netdev_class *class OVS_UNUSED)
     struct netdev_iovtee *dev;
 
     close_deferred();
-    iovtee_vq_sweep();
+    iovtee_rxvq_sweep();
     iovtee_hostpool_sweep();
 
     ovs_mutex_lock(&all_mutex);

@@ -43,9 +43,9 @@ COVERAGE_DEFINE(iovtee_send_other_queue);
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 
 /* The running receive queues of a guest. */
-struct iovtee_vq_map {
+struct iovtee_rxvq_map {
     unsigned int n;
-    struct iovtee_vq *vqs[];    /* One reference each. */
+    struct iovtee_rxvq *vqs[];  /* One reference each. */
 };
 
 static void open_inflight(struct iovtee_guest *, const char *path);
@@ -53,7 +53,7 @@ static void close_session(struct iovtee_guest *);
 static void rings_begin(void *guest_);
 static void rings_end(void *guest_);
 static void ring_start(void *guest_, unsigned int q,
-                       const struct iovtee_session_ring *);
+                       const struct iovtee_ring_setup *);
 static void ring_stop(void *guest_, unsigned int q, bool final,
                       uint16_t *last_avail, uint16_t *last_used);
 static void ring_callfd(void *guest_, unsigned int q, int callfd);
@@ -64,7 +64,7 @@ static void retire(struct iovtee_guest *guest, unsigned int q)
     OVS_REQUIRES(guest->mutex);
 static void filter(struct iovtee_guest *, struct dp_packet_batch *,
                    struct iovtee_guest_stats *);
-static void deliver(const struct iovtee_vq_map *, struct iovtee_vq *target,
+static void deliver(const struct iovtee_rxvq_map *, struct iovtee_rxvq *target,
                     struct dp_packet_batch *, int max_retries,
                     struct iovtee_delivery *);
 static void count(struct iovtee_guest *, const struct iovtee_guest_stats *);
@@ -195,7 +195,7 @@ iovtee_guest_set_zero_copy(struct iovtee_guest *guest, bool zero_copy)
     ovs_mutex_lock(&guest->mutex);
     atomic_store_relaxed(&guest->zero_copy, zero_copy);
     for (size_t q = 0; q < ARRAY_SIZE(guest->queues); q++) {
-        struct iovtee_vq *vq = guest->queues[q].vq;
+        struct iovtee_rxvq *vq = guest->queues[q].vq;
 
         if (vq) {
             atomic_store_relaxed(&vq->zero_copy, zero_copy);
@@ -214,8 +214,8 @@ void
 iovtee_guest_send(struct iovtee_guest *guest, int qid,
                   struct dp_packet_batch *batch)
 {
-    struct iovtee_vq_map *map = ovsrcu_get(struct iovtee_vq_map *,
-                                           &guest->map);
+    struct iovtee_rxvq_map *map = ovsrcu_get(struct iovtee_rxvq_map *,
+                                             &guest->map);
     struct iovtee_guest_stats stats = { .tx_dropped = 0 };
     struct iovtee_delivery d;
     int max_retries;
@@ -285,16 +285,16 @@ iovtee_guest_recv(struct iovtee_guest *guest, unsigned int q,
  * included.  Returns false if there never was such a queue. */
 bool
 iovtee_guest_get_counters(struct iovtee_guest *guest, unsigned int q,
-                          struct iovtee_vq_counters *counters)
+                          struct iovtee_rxvq_counters *counters)
 {
     const struct iovtee_guest_queue *queue = &guest->queues[q];
-    static const struct iovtee_vq_counters none;
+    static const struct iovtee_rxvq_counters none;
     bool found;
 
     ovs_mutex_lock(&guest->mutex);
     *counters = queue->past;
     if (queue->vq) {
-        iovtee_vq_counters_add(counters, &queue->vq->counters);
+        iovtee_rxvq_counters_add(counters, &queue->vq->counters);
     }
     found = queue->vq || memcmp(counters, &none, sizeof none);
     ovs_mutex_unlock(&guest->mutex);
@@ -304,14 +304,14 @@ iovtee_guest_get_counters(struct iovtee_guest *guest, unsigned int q,
 /* Takes a snapshot of receive queue 'q'.  Returns false if it is stopped. */
 bool
 iovtee_guest_get_info(struct iovtee_guest *guest, unsigned int q,
-                      struct iovtee_vq_info *info)
+                      struct iovtee_rxvq_info *info)
 {
-    struct iovtee_vq *vq;
+    struct iovtee_rxvq *vq;
 
     ovs_mutex_lock(&guest->mutex);
     vq = guest->queues[q].vq;
     if (vq) {
-        iovtee_vq_get_info(vq, info);
+        iovtee_rxvq_get_info(vq, info);
     }
     ovs_mutex_unlock(&guest->mutex);
     return vq != NULL;
@@ -325,7 +325,7 @@ iovtee_guest_is_balanced(struct iovtee_guest *guest, unsigned int q)
 
     ovs_mutex_lock(&guest->mutex);
     balanced = (!guest->queues[q].vq
-                || iovtee_vq_is_balanced(guest->queues[q].vq));
+                || iovtee_rxvq_is_balanced(guest->queues[q].vq));
     ovs_mutex_unlock(&guest->mutex);
     return balanced;
 }
@@ -359,28 +359,29 @@ rings_end(void *guest_)
 
 static void
 ring_start(void *guest_, unsigned int q,
-           const struct iovtee_session_ring *ring_)
+           const struct iovtee_ring_setup *ring_)
 {
     struct iovtee_guest *guest = guest_;
     struct iovtee_guest_queue *queue = &guest->queues[q];
-    struct iovtee_session_ring ring = *ring_;
-    struct iovtee_vq *vq;
+    struct iovtee_ring_setup ring = *ring_;
+    struct iovtee_rxvq *vq;
 
     ovs_mutex_lock(&guest->mutex);
     vq = queue->vq;
-    if (vq && (vq->mem != ring.vring.mem || !iovtee_vq_same_ring(vq, &ring))) {
-        if (iovtee_vq_same_ring(vq, &ring)) {
+    if (vq && (vq->mem != ring.vring.mem
+               || !iovtee_rxvq_same_ring(vq, &ring))) {
+        if (iovtee_rxvq_same_ring(vq, &ring)) {
             /* The same ring in another layout of guest memory. */
-            iovtee_vq_finish(vq, &ring.vring.last_avail,
-                             &ring.vring.last_used);
+            iovtee_rxvq_finish(vq, &ring.vring.last_avail,
+                               &ring.vring.last_used);
         } else {
-            iovtee_vq_abandon(vq);
+            iovtee_rxvq_abandon(vq);
         }
         retire(guest, q);
         vq = NULL;
     }
     if (!vq) {
-        struct iovtee_vq_config config = {
+        struct iovtee_rxvq_config config = {
             .port = netdev_get_name(guest->netdev),
             .q = q,
             .ring = &ring,
@@ -388,10 +389,10 @@ ring_start(void *guest_, unsigned int q,
         };
 
         atomic_read_relaxed(&guest->zero_copy, &config.zero_copy);
-        vq = queue->vq = iovtee_vq_create(&config);
+        vq = queue->vq = iovtee_rxvq_create(&config);
     }
     if (vq) {
-        iovtee_vq_resume(vq, ring.callfd, &ring.log);
+        iovtee_rxvq_resume(vq, ring.callfd, &ring.log);
         queue->running = true;
         replace_map(guest);
     }
@@ -408,7 +409,7 @@ ring_stop(void *guest_, unsigned int q, bool final, uint16_t *last_avail,
 {
     struct iovtee_guest *guest = guest_;
     struct iovtee_guest_queue *queue = &guest->queues[q];
-    struct iovtee_vq *vq;
+    struct iovtee_rxvq *vq;
 
     /* Only this thread changes the queue. */
     ovs_mutex_lock(&guest->mutex);
@@ -418,14 +419,14 @@ ring_stop(void *guest_, unsigned int q, bool final, uint16_t *last_avail,
         return;
     }
 
-    iovtee_vq_drain(vq);
+    iovtee_rxvq_drain(vq);
     iovtee_tee_vq_down(guest->tee, q);
-    iovtee_vq_suspend(vq);
+    iovtee_rxvq_suspend(vq);
 
     ovs_mutex_lock(&guest->mutex);
     queue->running = false;
     if (final) {
-        iovtee_vq_finish(vq, last_avail, last_used);
+        iovtee_rxvq_finish(vq, last_avail, last_used);
         retire(guest, q);
     }
     replace_map(guest);
@@ -439,7 +440,7 @@ ring_callfd(void *guest_, unsigned int q, int callfd)
 
     ovs_mutex_lock(&guest->mutex);
     if (guest->queues[q].vq) {
-        iovtee_vq_set_callfd(guest->queues[q].vq, callfd);
+        iovtee_rxvq_set_callfd(guest->queues[q].vq, callfd);
     }
     ovs_mutex_unlock(&guest->mutex);
 }
@@ -453,10 +454,10 @@ changed(void *guest_)
 }
 
 static void
-free_map(struct iovtee_vq_map *map)
+free_map(struct iovtee_rxvq_map *map)
 {
     for (unsigned int i = 0; i < map->n; i++) {
-        iovtee_vq_unref(map->vqs[i]);
+        iovtee_rxvq_unref(map->vqs[i]);
     }
     free(map);
 }
@@ -465,11 +466,10 @@ free_map(struct iovtee_vq_map *map)
 static void
 replace_map(struct iovtee_guest *guest)
 {
-    struct iovtee_vq_map *old = ovsrcu_get_protected(struct iovtee_vq_map *,
-                                                     &guest->map);
-    struct iovtee_vq_map *map;
+    struct iovtee_rxvq_map *old, *map;
     unsigned int n = 0;
 
+    old = ovsrcu_get_protected(struct iovtee_rxvq_map *, &guest->map);
     for (size_t q = 0; q < ARRAY_SIZE(guest->queues); q++) {
         n += guest->queues[q].running;
     }
@@ -478,7 +478,7 @@ replace_map(struct iovtee_guest *guest)
         map->n = 0;
         for (size_t q = 0; q < ARRAY_SIZE(guest->queues); q++) {
             if (guest->queues[q].running) {
-                map->vqs[map->n++] = iovtee_vq_ref(guest->queues[q].vq);
+                map->vqs[map->n++] = iovtee_rxvq_ref(guest->queues[q].vq);
             }
         }
     }
@@ -494,8 +494,8 @@ retire(struct iovtee_guest *guest, unsigned int q)
 {
     struct iovtee_guest_queue *queue = &guest->queues[q];
 
-    iovtee_vq_counters_add(&queue->past, &queue->vq->counters);
-    iovtee_vq_unref(queue->vq);
+    iovtee_rxvq_counters_add(&queue->past, &queue->vq->counters);
+    iovtee_rxvq_unref(queue->vq);
     queue->vq = NULL;
     queue->running = false;
 }
@@ -533,7 +533,7 @@ filter(struct iovtee_guest *guest, struct dp_packet_batch *batch,
 
 /* Delivers 'batch', of which it takes ownership, to 'target'. */
 static void
-deliver(const struct iovtee_vq_map *map, struct iovtee_vq *target,
+deliver(const struct iovtee_rxvq_map *map, struct iovtee_rxvq *target,
         struct dp_packet_batch *batch, int max_retries,
         struct iovtee_delivery *d)
 {
@@ -541,7 +541,7 @@ deliver(const struct iovtee_vq_map *map, struct iovtee_vq *target,
 
     memset(d, 0, sizeof *d);
     for (unsigned int i = 0; map->n > 1 && i < map->n; i++) {
-        struct iovtee_vq *vq = map->vqs[i];
+        struct iovtee_rxvq *vq = map->vqs[i];
         struct dp_packet_batch own;
         struct iovtee_delivery own_d;
         struct dp_packet *packet;
@@ -561,8 +561,8 @@ deliver(const struct iovtee_vq_map *map, struct iovtee_vq *target,
         }
         if (!dp_packet_batch_is_empty(&own)) {
             COVERAGE_INC(iovtee_send_other_queue);
-            iovtee_vq_deliver(vq, own.packets, own.count, max_retries,
-                              &own_d);
+            iovtee_rxvq_deliver(vq, own.packets, own.count, max_retries,
+                                &own_d);
             d->n_dropped += own_d.n_dropped;
             d->n_retries += own_d.n_retries;
         }
@@ -570,8 +570,8 @@ deliver(const struct iovtee_vq_map *map, struct iovtee_vq *target,
     if (!dp_packet_batch_is_empty(&rest)) {
         struct iovtee_delivery rest_d;
 
-        iovtee_vq_deliver(target, rest.packets, rest.count, max_retries,
-                          &rest_d);
+        iovtee_rxvq_deliver(target, rest.packets, rest.count, max_retries,
+                            &rest_d);
         d->n_dropped += rest_d.n_dropped;
         d->n_retries += rest_d.n_retries;
     }

@@ -43,6 +43,7 @@
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
 #include "queue/rxvq.h"
+#include "session/session.h"
 
 struct dp_packet_batch;
 struct iovtee_inflight;
@@ -66,12 +67,12 @@ struct iovtee_guest_stats {
 
 /* One of the guest's receive queues. */
 struct iovtee_guest_queue {
-    struct iovtee_vq *vq;       /* NULL if stopped. */
+    struct iovtee_rxvq *vq;     /* NULL if stopped. */
     bool running;               /* Neither stopped nor suspended? */
-    struct iovtee_vq_counters past;  /* Of earlier rings. */
+    struct iovtee_rxvq_counters past;  /* Of earlier rings. */
 };
 
-struct iovtee_vq_map;
+struct iovtee_rxvq_map;
 
 struct iovtee_guest {
     struct netdev *netdev;      /* The port. */
@@ -87,13 +88,13 @@ struct iovtee_guest {
     uint32_t max_packet_len;    /* Bytes, Ethernet header included. */
 
     atomic_bool up;             /* Administrative state. */
-    atomic_int max_retries;     /* See iovtee_vq_deliver(). */
+    atomic_int max_retries;     /* See iovtee_rxvq_deliver(). */
     atomic_bool zero_copy;      /* For queues that come. */
 
     struct ovs_mutex mutex;     /* Protects 'queues' and replacing 'map'. */
     struct iovtee_guest_queue queues[IOVTEE_SESSION_MAX_QUEUES]
         OVS_GUARDED;
-    OVSRCU_TYPE(struct iovtee_vq_map *) map;    /* NULL if none runs. */
+    OVSRCU_TYPE(struct iovtee_rxvq_map *) map;  /* NULL if none runs. */
 
     struct ovs_spin stats_lock;
     struct iovtee_guest_stats stats OVS_GUARDED;
@@ -111,9 +112,9 @@ int iovtee_guest_recv(struct iovtee_guest *, unsigned int q,
                       struct dp_packet_batch *, int *qfill);
 
 bool iovtee_guest_get_counters(struct iovtee_guest *, unsigned int q,
-                               struct iovtee_vq_counters *);
+                               struct iovtee_rxvq_counters *);
 bool iovtee_guest_get_info(struct iovtee_guest *, unsigned int q,
-                           struct iovtee_vq_info *);
+                           struct iovtee_rxvq_info *);
 bool iovtee_guest_is_balanced(struct iovtee_guest *, unsigned int q);
 void iovtee_guest_get_stats(struct iovtee_guest *,
                             struct iovtee_guest_stats *);

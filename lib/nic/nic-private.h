@@ -33,7 +33,7 @@ struct nic_rxq {
     OVS_ALIGNED_VAR(CACHE_LINE_SIZE) struct ovs_spin gate;
 
     /* Only accessed with 'gate' held, or while the queue is being set up. */
-    struct iovtee_vq *vq;       /* Attached guest queue or NULL; referenced. */
+    struct iovtee_rxvq *vq;     /* Attached guest queue or NULL; referenced. */
     bool filling;               /* Between set-up and the first poll? */
     bool stuck;                 /* Must the device be restarted to take the
                                  * guest's buffers back? */

@@ -112,7 +112,7 @@ iovtee_nic_get_rxq_info(struct iovtee_nic *nic, unsigned int id,
  * reason is in the log. */
 int
 iovtee_nic_attach(struct iovtee_nic *nic, unsigned int id,
-                  struct iovtee_vq *vq)
+                  struct iovtee_rxvq *vq)
 {
     struct nic_rxq *rxq;
     int error = 0;
@@ -143,7 +143,7 @@ iovtee_nic_attach(struct iovtee_nic *nic, unsigned int id,
 
     atomic_store_relaxed(&vq->peer_port_id, nic->port_id);
     ovs_spin_lock(&rxq->gate);
-    rxq->vq = iovtee_vq_ref(vq);
+    rxq->vq = iovtee_rxvq_ref(vq);
     rxq->low_water = rxq_low_water(rxq);
     ovs_spin_unlock(&rxq->gate);
 out:
@@ -188,7 +188,7 @@ iovtee_nic_recv(struct iovtee_nic *nic, struct netdev_rxq *lower,
         n = dp_packet_batch_size(batch);
         n_guest = rxq_n_guest(rxq);
         if (rxq->vq && n_guest) {
-            batch->count = iovtee_vq_received(rxq->vq, batch->packets, n);
+            batch->count = iovtee_rxvq_received(rxq->vq, batch->packets, n);
             n_guest -= rxq_n_guest(rxq);
         } else {
             n_guest = 0;
@@ -353,8 +353,8 @@ rxq_get(void *rxq_, void **objs, unsigned int n)
 
         dry = (rxq->starved
                || rxq->n_host + rxq_n_guest(rxq) < rxq->low_water);
-        got = iovtee_vq_post(rxq->vq, objs, n, !dry, rxq->nic->max_frame,
-                             &rxq->n_guest, &unfit);
+        got = iovtee_rxvq_post(rxq->vq, objs, n, !dry, rxq->nic->max_frame,
+                               &rxq->n_guest, &unfit);
         if (OVS_LIKELY(got == n)) {
             rxq->starved = false;
             return 0;
@@ -469,7 +469,7 @@ static void
 rxq_let_go(struct nic_rxq *rxq)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
-    struct iovtee_vq *vq = NULL;
+    struct iovtee_rxvq *vq = NULL;
 
     if (rxq->stop_began) {
         rxq->longest_stop = MAX(rxq->longest_stop,
@@ -482,7 +482,7 @@ rxq_let_go(struct nic_rxq *rxq)
     } /* Otherwise, should they ever come back then they must be normalised. */
     rxq->low_water = rxq_low_water(rxq);
     ovs_spin_unlock(&rxq->gate);
-    iovtee_vq_unref(vq);
+    iovtee_rxvq_unref(vq);
 }
 
 /* Keeps everybody out of the device but the caller, who holds the gates of the
@@ -606,7 +606,7 @@ void
 iovtee_nic_rxq_destroy(struct nic_rxq *rxq)
 {
     if (rxq) {
-        iovtee_vq_unref(rxq->vq);
+        iovtee_rxvq_unref(rxq->vq);
         iovtee_pool_destroy(rxq->feed);
         ovs_spin_destroy(&rxq->gate);
         free_cacheline(rxq);

@@ -71,7 +71,7 @@
 
 struct dp_packet_batch;
 struct iovtee_nic;
-struct iovtee_vq;
+struct iovtee_rxvq;
 struct netdev;
 struct netdev_rxq;
 
@@ -107,7 +107,7 @@ bool iovtee_nic_get_rxq_info(struct iovtee_nic *, unsigned int rxq,
                              struct iovtee_nic_rxq_info *);
 
 int iovtee_nic_attach(struct iovtee_nic *, unsigned int rxq,
-                      struct iovtee_vq *);
+                      struct iovtee_rxvq *);
 void iovtee_nic_detach(struct iovtee_nic *, const unsigned long *rxqs);
 
 int iovtee_nic_recv(struct iovtee_nic *, struct netdev_rxq *lower,

@@ -45,29 +45,29 @@
 #include "openvswitch/vlog.h"
 #include "util.h"
 
-VLOG_DEFINE_THIS_MODULE(iovtee_vq_buffers);
+VLOG_DEFINE_THIS_MODULE(iovtee_rxvq_buffers);
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 
 /* Buffers handled at a time. */
 #define BATCH 32
 
-static unsigned int vq_fetch(struct iovtee_vq *vq, unsigned int want)
+static unsigned int vq_fetch(struct iovtee_rxvq *vq, unsigned int want)
     OVS_REQUIRES(vq->lock);
-static void vq_copy_late(struct iovtee_vq *vq) OVS_REQUIRES(vq->lock);
+static void vq_copy_late(struct iovtee_rxvq *vq) OVS_REQUIRES(vq->lock);
 static void vq_count_posted(atomic_uint32_t *posted, int n);
-static uint32_t vq_n_lendable(struct iovtee_vq *vq, uint32_t want)
+static uint32_t vq_n_lendable(struct iovtee_rxvq *vq, uint32_t want)
     OVS_REQUIRES(vq->lock);
-static unsigned int vq_choose(struct iovtee_vq *vq, uint16_t heads[],
+static unsigned int vq_choose(struct iovtee_rxvq *vq, uint16_t heads[],
                               unsigned int n)
     OVS_REQUIRES(vq->lock);
-static void vq_lend(struct iovtee_vq *vq, uint16_t head, struct rte_mbuf *)
+static void vq_lend(struct iovtee_rxvq *vq, uint16_t head, struct rte_mbuf *)
     OVS_REQUIRES(vq->lock);
-static void vq_judge_again(struct iovtee_vq *vq, uint32_t need)
+static void vq_judge_again(struct iovtee_rxvq *vq, uint32_t need)
     OVS_REQUIRES(vq->lock);
-static bool vq_owns_any(struct iovtee_vq *vq, const struct rte_mbuf *)
+static bool vq_owns_any(struct iovtee_rxvq *vq, const struct rte_mbuf *)
     OVS_REQUIRES(vq->lock);
-static bool vq_normalise(struct iovtee_vq *vq, struct rte_mbuf *)
+static bool vq_normalise(struct iovtee_rxvq *vq, struct rte_mbuf *)
     OVS_REQUIRES(vq->lock);
 
 /* Lends up to 'n' of the guest's buffers to a NIC whose longest frame has
@@ -77,8 +77,9 @@ static bool vq_normalise(struct iovtee_vq *vq, struct rte_mbuf *)
  * buffers lent.  If that is less than 'n', stores in '*unfit' whether there
  * would have been more, had they been fit for the NIC. */
 unsigned int
-iovtee_vq_post(struct iovtee_vq *vq, void *objs[], unsigned int n, bool all,
-               uint32_t max_frame, atomic_uint32_t *posted, bool *unfit)
+iovtee_rxvq_post(struct iovtee_rxvq *vq, void *objs[], unsigned int n,
+                 bool all, uint32_t max_frame, atomic_uint32_t *posted,
+                 bool *unfit)
 {
     uint32_t need = vq->hdr_len + max_frame;
     unsigned int got = 0;
@@ -95,11 +96,11 @@ iovtee_vq_post(struct iovtee_vq *vq, void *objs[], unsigned int n, bool all,
     }
 
     ovs_spin_lock(&vq->lock);
-    if (OVS_UNLIKELY(vq->state != IOVTEE_VQ_RUNNING)) {
+    if (OVS_UNLIKELY(vq->state != IOVTEE_RXVQ_RUNNING)) {
         goto out;
     }
     if (OVS_UNLIKELY(iovtee_vring_is_logged(&vq->vring))) {
-        iovtee_vq_unlock(vq);
+        iovtee_rxvq_unlock(vq);
         *unfit = true;
         return 0;
     }
@@ -118,7 +119,7 @@ iovtee_vq_post(struct iovtee_vq *vq, void *objs[], unsigned int n, bool all,
             break;
         }
         for (unsigned int i = 0; i < k; i++) {
-            struct rte_mbuf *mbuf = &iovtee_vq_shell(vq, heads[i])->mbuf;
+            struct rte_mbuf *mbuf = &iovtee_rxvq_shell(vq, heads[i])->mbuf;
 
             vq_lend(vq, heads[i], mbuf);
             vq->lent_to[heads[i]] = posted;
@@ -127,15 +128,15 @@ iovtee_vq_post(struct iovtee_vq *vq, void *objs[], unsigned int n, bool all,
     }
     vq_count_posted(posted, got);
 out:
-    *unfit = iovtee_vq_is_unfit(vq);
-    iovtee_vq_unlock(vq);
+    *unfit = iovtee_rxvq_is_unfit(vq);
+    iovtee_rxvq_unlock(vq);
     return got;
 }
 
 /* Should a NIC not wait for buffers of the guest, as those that there are do
  * not fit it? */
 bool
-iovtee_vq_is_unfit(const struct iovtee_vq *vq)
+iovtee_rxvq_is_unfit(const struct iovtee_rxvq *vq)
 {
     /* A guest whose buffers are long chains has too few to spare any. */
     return (iovtee_heads_n(&vq->unfit) > vq->n_spared
@@ -147,8 +148,8 @@ iovtee_vq_is_unfit(const struct iovtee_vq *vq)
  * them that are in buffers of this queue are made fit for Open vSwitch; those
  * that cannot be are dropped.  Returns the number of packets that remain. */
 unsigned int
-iovtee_vq_received(struct iovtee_vq *vq, struct dp_packet *packets[],
-                   unsigned int n)
+iovtee_rxvq_received(struct iovtee_rxvq *vq, struct dp_packet *packets[],
+                     unsigned int n)
 {
     struct dp_packet *bad[NETDEV_MAX_BURST];
     unsigned int n_bad = 0;
@@ -179,7 +180,7 @@ iovtee_vq_received(struct iovtee_vq *vq, struct dp_packet *packets[],
 /* Takes buffers from the guest, as far as it has any, so that there are 'n' to
  * copy into. */
 void
-iovtee_vq_stock(struct iovtee_vq *vq, unsigned int n)
+iovtee_rxvq_stock(struct iovtee_rxvq *vq, unsigned int n)
 {
     uint32_t have = iovtee_heads_n(&vq->idle) + iovtee_heads_n(&vq->unfit);
 
@@ -199,7 +200,7 @@ iovtee_vq_stock(struct iovtee_vq *vq, unsigned int n)
 /* Takes a buffer to copy into and stores its head in '*head'.  Returns false
  * if there is none. */
 bool
-iovtee_vq_get_buffer(struct iovtee_vq *vq, uint16_t *head)
+iovtee_rxvq_get_buffer(struct iovtee_rxvq *vq, uint16_t *head)
 {
     struct iovtee_heads *heads = &vq->unfit;
 
@@ -218,7 +219,7 @@ iovtee_vq_get_buffer(struct iovtee_vq *vq, uint16_t *head)
 
 /* Puts back a buffer that was not needed after all. */
 void
-iovtee_vq_unget_buffer(struct iovtee_vq *vq, uint16_t head)
+iovtee_rxvq_unget_buffer(struct iovtee_rxvq *vq, uint16_t head)
 {
     iovtee_heads_unpop(vq->bufs[head].len ? &vq->idle : &vq->unfit, head);
 }
@@ -226,7 +227,7 @@ iovtee_vq_unget_buffer(struct iovtee_vq *vq, uint16_t head)
 /* Makes the guest see what was given to it and interrupts it if it wants to
  * be. */
 void
-iovtee_vq_publish(struct iovtee_vq *vq)
+iovtee_rxvq_publish(struct iovtee_rxvq *vq)
 {
     bool notify;
 
@@ -245,7 +246,7 @@ iovtee_vq_publish(struct iovtee_vq *vq)
 /* Makes the copies that were put off.  (A frame may lie in another buffer of a
  * guest that has posted two that overlap.) */
 static void
-vq_copy_late(struct iovtee_vq *vq)
+vq_copy_late(struct iovtee_rxvq *vq)
 {
     for (unsigned int i = 0; i < vq->n_late; i++) {
         const struct iovtee_late_copy *copy = &vq->late[i];
@@ -258,7 +259,7 @@ vq_copy_late(struct iovtee_vq *vq)
 /* Latches 'vq' as broken because of 'fault'.  What is in the guest's favour
  * goes on: packets in the switch are still delivered. */
 void
-iovtee_vq_break(struct iovtee_vq *vq, enum iovtee_vring_fault fault)
+iovtee_rxvq_break(struct iovtee_rxvq *vq, enum iovtee_vring_fault fault)
 {
     iovtee_vring_break(&vq->vring, fault);
 }
@@ -266,7 +267,7 @@ iovtee_vq_break(struct iovtee_vq *vq, enum iovtee_vring_fault fault)
 /* Releases the lock of 'vq' and says in the log, once per ring, if the guest
  * was found to have broken it. */
 void
-iovtee_vq_unlock(struct iovtee_vq *vq)
+iovtee_rxvq_unlock(struct iovtee_rxvq *vq)
 {
     enum iovtee_vring_fault fault = vq->vring.fault;
     bool report = OVS_UNLIKELY(fault != IOVTEE_FAULT_NONE) && !vq->reported;
@@ -287,7 +288,7 @@ iovtee_vq_unlock(struct iovtee_vq *vq)
 /* Takes up to 'want' buffers that the guest made available and sorts them by
  * what they are fit for.  Returns the number of buffers taken. */
 static unsigned int
-vq_fetch(struct iovtee_vq *vq, unsigned int want)
+vq_fetch(struct iovtee_rxvq *vq, unsigned int want)
 {
     uint16_t heads[BATCH];
     unsigned int n;
@@ -299,20 +300,20 @@ vq_fetch(struct iovtee_vq *vq, unsigned int want)
     for (unsigned int i = 0; i < n; i++) {
         if (OVS_UNLIKELY(iovtee_ledger_place(&vq->ledger, heads[i])
                          != IOVTEE_GUEST || vq->bufs[heads[i]].orphan)) {
-            iovtee_vq_break(vq, IOVTEE_FAULT_HEAD_BUSY);
+            iovtee_rxvq_break(vq, IOVTEE_FAULT_HEAD_BUSY);
             vq->vring.last_avail -= n - i;
             return i;
         }
         iovtee_ledger_move(&vq->ledger, heads[i], IOVTEE_GUEST, IOVTEE_IDLE);
         iovtee_inflight_take(&vq->inflight, heads[i]);
-        iovtee_vq_sort(vq, heads[i]);
+        iovtee_rxvq_sort(vq, heads[i]);
     }
     return n;
 }
 
 /* Finds out what buffer 'head', which is idle, is fit for. */
 void
-iovtee_vq_sort(struct iovtee_vq *vq, uint16_t head)
+iovtee_rxvq_sort(struct iovtee_rxvq *vq, uint16_t head)
 {
     struct iovtee_buf *buf = &vq->bufs[head];
     struct iovtee_desc desc;
@@ -339,7 +340,7 @@ iovtee_vq_sort(struct iovtee_vq *vq, uint16_t head)
 /* From now on a buffer must have 'need' bytes to be lent.  What was too short
  * for the NIC may be long enough now that its MTU has changed. */
 static void
-vq_judge_again(struct iovtee_vq *vq, uint32_t need)
+vq_judge_again(struct iovtee_rxvq *vq, uint32_t need)
 {
     vq->need = need;
     vq->has_unfit = false;
@@ -364,7 +365,7 @@ vq_count_posted(atomic_uint32_t *posted, int n)
 /* Returns how many buffers may be lent, as far as there seem to be any, if
  * 'want' are wanted: 'want' or more if all of them may. */
 static uint32_t
-vq_n_lendable(struct iovtee_vq *vq, uint32_t want)
+vq_n_lendable(struct iovtee_rxvq *vq, uint32_t want)
 {
     uint32_t have = iovtee_heads_n(&vq->idle) + iovtee_heads_n(&vq->unfit);
     uint32_t away = (vq->ledger.n[IOVTEE_NIC]
@@ -380,7 +381,7 @@ vq_n_lendable(struct iovtee_vq *vq, uint32_t want)
  * from the guest when there are none, and stores their heads.  Returns the
  * number of heads. */
 static unsigned int
-vq_choose(struct iovtee_vq *vq, uint16_t heads[], unsigned int n)
+vq_choose(struct iovtee_rxvq *vq, uint16_t heads[], unsigned int n)
 {
     unsigned int k = 0;
 
@@ -395,7 +396,7 @@ vq_choose(struct iovtee_vq *vq, uint16_t heads[], unsigned int n)
                 vq->has_unfit = true;
                 continue;
             }
-            OVS_PREFETCH_WRITE(iovtee_vq_shell(vq, head));
+            OVS_PREFETCH_WRITE(iovtee_rxvq_shell(vq, head));
             heads[k++] = head;
         }
     }
@@ -408,7 +409,7 @@ vq_choose(struct iovtee_vq *vq, uint16_t heads[], unsigned int n)
  * follows, and one reference; a shell is no exception, so that these need not
  * be set. */
 static void
-vq_lend(struct iovtee_vq *vq, uint16_t head, struct rte_mbuf *mbuf)
+vq_lend(struct iovtee_rxvq *vq, uint16_t head, struct rte_mbuf *mbuf)
 {
     const struct iovtee_buf *buf = &vq->bufs[head];
     uint32_t room = buf->len - vq->hdr_len + RTE_PKTMBUF_HEADROOM;
@@ -424,7 +425,7 @@ vq_lend(struct iovtee_vq *vq, uint16_t head, struct rte_mbuf *mbuf)
 /* Returns true, having counted it, if any segment of 'mbuf' is a shell of
  * 'vq'.  Open vSwitch is only made for packets of one segment. */
 static bool
-vq_owns_any(struct iovtee_vq *vq, const struct rte_mbuf *mbuf)
+vq_owns_any(struct iovtee_rxvq *vq, const struct rte_mbuf *mbuf)
 {
     for (; mbuf; mbuf = mbuf->next) {
         if (mbuf->pool == vq->shells) {
@@ -438,9 +439,9 @@ vq_owns_any(struct iovtee_vq *vq, const struct rte_mbuf *mbuf)
 /* Gives the shell 'mbuf', which the NIC has filled, the bounds of the guest's
  * descriptor.  Returns false if it must be dropped. */
 static bool
-vq_normalise(struct iovtee_vq *vq, struct rte_mbuf *mbuf)
+vq_normalise(struct iovtee_rxvq *vq, struct rte_mbuf *mbuf)
 {
-    uint16_t head = iovtee_vq_head(vq, (struct dp_packet *) mbuf);
+    uint16_t head = iovtee_rxvq_head(vq, (struct dp_packet *) mbuf);
     uint32_t hidden = RTE_PKTMBUF_HEADROOM - vq->hdr_len;
 
     if (OVS_UNLIKELY(mbuf->data_off < hidden
@@ -463,13 +464,13 @@ vq_normalise(struct iovtee_vq *vq, struct rte_mbuf *mbuf)
 
 /* The mempool's callback for shells that were freed. */
 void
-iovtee_vq_home(void *vq_, void *const *objs, unsigned int n)
+iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n)
 {
-    struct iovtee_vq *vq = vq_;
+    struct iovtee_rxvq *vq = vq_;
 
     ovs_spin_lock(&vq->lock);
     for (unsigned int i = 0; i < n; i++) {
-        uint16_t head = iovtee_vq_head(vq, objs[i]);
+        uint16_t head = iovtee_rxvq_head(vq, objs[i]);
         enum iovtee_place place = iovtee_ledger_place(&vq->ledger, head);
 
         if (OVS_UNLIKELY(vq->bufs[head].orphan)) {
@@ -482,7 +483,7 @@ iovtee_vq_home(void *vq_, void *const *objs, unsigned int n)
                 vq_count_posted(vq->lent_to[head], -1);
             }
             if (OVS_UNLIKELY(iovtee_vring_is_logged(&vq->vring))
-                && vq->state != IOVTEE_VQ_SUSPENDED) {
+                && vq->state != IOVTEE_RXVQ_SUSPENDED) {
                 /* Who knows what the switch has done to the frame.  (While we
                  * are suspended, the log may be on its way out.  The guest
                  * has no use for what is in a free buffer.) */

@@ -51,26 +51,26 @@ struct source {
     const struct rte_mbuf *next; /* Next segment, or NULL. */
 };
 
-static bool is_in_place(const struct iovtee_vq *vq, const struct dp_packet *)
+static bool is_in_place(const struct iovtee_rxvq *vq, const struct dp_packet *)
     OVS_REQUIRES(vq->lock);
-static void deliver_in_place(struct iovtee_vq *vq, struct dp_packet *)
+static void deliver_in_place(struct iovtee_rxvq *vq, struct dp_packet *)
     OVS_REQUIRES(vq->lock);
-static int copy_patiently(struct iovtee_vq *vq, struct dp_packet *,
+static int copy_patiently(struct iovtee_rxvq *vq, struct dp_packet *,
                           unsigned int max_retries, bool *progress,
                           struct iovtee_delivery *)
     OVS_REQUIRES(vq->lock);
-static int deliver_copy(struct iovtee_vq *vq, struct dp_packet *)
+static int deliver_copy(struct iovtee_rxvq *vq, struct dp_packet *)
     OVS_REQUIRES(vq->lock);
-static bool copy_simple(struct iovtee_vq *vq, struct dp_packet *)
+static bool copy_simple(struct iovtee_rxvq *vq, struct dp_packet *)
     OVS_REQUIRES(vq->lock);
-static int copy_spanning(struct iovtee_vq *vq, struct dp_packet *)
+static int copy_spanning(struct iovtee_rxvq *vq, struct dp_packet *)
     OVS_REQUIRES(vq->lock);
-static enum iovtee_copy_reason copy_reason(const struct iovtee_vq *vq,
+static enum iovtee_copy_reason copy_reason(const struct iovtee_rxvq *vq,
                                            const struct dp_packet *,
                                            const struct iovtee_buf *target,
                                            bool indirect, uint32_t n_heads)
     OVS_REQUIRES(vq->lock);
-static void init_net_hdr(const struct iovtee_vq *, const struct dp_packet *,
+static void init_net_hdr(const struct iovtee_rxvq *, const struct dp_packet *,
                          union net_hdr *);
 
 /* Sends the 'n' packets in 'packets' to the guest, in order, and takes
@@ -78,9 +78,9 @@ static void init_net_hdr(const struct iovtee_vq *, const struct dp_packet *,
  * up to 'max_retries' times, as long as that yields any.  Stores what became
  * of it in '*d'. */
 void
-iovtee_vq_deliver(struct iovtee_vq *vq, struct dp_packet *packets[],
-                  unsigned int n, unsigned int max_retries,
-                  struct iovtee_delivery *d)
+iovtee_rxvq_deliver(struct iovtee_rxvq *vq, struct dp_packet *packets[],
+                    unsigned int n, unsigned int max_retries,
+                    struct iovtee_delivery *d)
 {
     bool in_place[NETDEV_MAX_BURST];
     unsigned int n_in_place = 0;
@@ -92,15 +92,15 @@ iovtee_vq_deliver(struct iovtee_vq *vq, struct dp_packet *packets[],
     d->n_dropped = d->n_retries = 0;
 
     ovs_spin_lock(&vq->lock);
-    running = vq->state == IOVTEE_VQ_RUNNING
-              || vq->state == IOVTEE_VQ_DRAINING;
+    running = vq->state == IOVTEE_RXVQ_RUNNING
+              || vq->state == IOVTEE_RXVQ_DRAINING;
     iovtee_vring_prefetch_used(&vq->vring, n);
     for (unsigned int i = 0; i < n; i++) {
         in_place[i] = is_in_place(vq, packets[i]);
         n_in_place += in_place[i];
     }
     if (n > n_in_place && OVS_LIKELY(running)) {
-        iovtee_vq_stock(vq, n - n_in_place);
+        iovtee_rxvq_stock(vq, n - n_in_place);
     }
     for (unsigned int i = 0; i < n; i++) {
         struct dp_packet *packet = packets[i];
@@ -122,10 +122,10 @@ iovtee_vq_deliver(struct iovtee_vq *vq, struct dp_packet *packets[],
     }
     if (OVS_LIKELY(running)) {
         vq->counters.zero_copied += n_in_place;
-        iovtee_vq_publish(vq);
+        iovtee_rxvq_publish(vq);
     }
     vq->counters.retries += d->n_retries;
-    iovtee_vq_unlock(vq);
+    iovtee_rxvq_unlock(vq);
 
     /* Only now: a freed packet may have to go home to another guest's queue,
      * whose lock must not be taken under ours. */
@@ -137,7 +137,7 @@ iovtee_vq_deliver(struct iovtee_vq *vq, struct dp_packet *packets[],
 /* Can 'packet' be delivered by a used-ring entry alone?  If its buffer begins
  * where the descriptor does and nobody else refers to it, the rest follows. */
 static bool
-is_in_place(const struct iovtee_vq *vq, const struct dp_packet *packet)
+is_in_place(const struct iovtee_rxvq *vq, const struct dp_packet *packet)
 {
     const struct rte_mbuf *mbuf = &packet->mbuf;
     const struct iovtee_buf *buf;
@@ -145,7 +145,7 @@ is_in_place(const struct iovtee_vq *vq, const struct dp_packet *packet)
     if (packet->source != DPBUF_DPDK || mbuf->pool != vq->shells) {
         return false;
     }
-    buf = &vq->bufs[iovtee_vq_head(vq, packet)];
+    buf = &vq->bufs[iovtee_rxvq_head(vq, packet)];
     return (uint8_t *) mbuf->buf_addr == buf->va
            && mbuf->data_off == vq->hdr_len
            && !(mbuf->ol_flags & (RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT))
@@ -172,7 +172,7 @@ typedef uint16_t piece16 __attribute__((__aligned__(1), __may_alias__));
 
 /* Does 'packet' need anything in its virtio header? */
 static bool
-is_plain(const struct iovtee_vq *vq, const struct dp_packet *packet)
+is_plain(const struct iovtee_rxvq *vq, const struct dp_packet *packet)
 {
     return (OVS_LIKELY(!(packet->mbuf.ol_flags
                          & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)))
@@ -182,7 +182,7 @@ is_plain(const struct iovtee_vq *vq, const struct dp_packet *packet)
 /* Writes the virtio header of 'packet', which takes one buffer, to 'va' in
  * guest memory. */
 static void
-put_net_hdr(const struct iovtee_vq *vq, const struct dp_packet *packet,
+put_net_hdr(const struct iovtee_rxvq *vq, const struct dp_packet *packet,
             uint8_t *va)
 {
     const size_t tail = offsetof(struct virtio_net_hdr, csum_offset);
@@ -207,9 +207,9 @@ put_net_hdr(const struct iovtee_vq *vq, const struct dp_packet *packet,
 }
 
 static void
-deliver_in_place(struct iovtee_vq *vq, struct dp_packet *packet)
+deliver_in_place(struct iovtee_rxvq *vq, struct dp_packet *packet)
 {
-    uint16_t head = iovtee_vq_head(vq, packet);
+    uint16_t head = iovtee_rxvq_head(vq, packet);
     uint32_t size = dp_packet_size(packet);
     uint8_t *va = vq->bufs[head].va;
 
@@ -218,14 +218,14 @@ deliver_in_place(struct iovtee_vq *vq, struct dp_packet *packet)
         iovtee_vring_mark(&vq->vring, va, vq->hdr_len + size);
     }
     iovtee_ringstats_count(&vq->counters.ring, va + vq->hdr_len, size);
-    iovtee_vq_give(vq, head, IOVTEE_SWITCH, vq->hdr_len + size);
+    iovtee_rxvq_give(vq, head, IOVTEE_SWITCH, vq->hdr_len + size);
 }
 
 /* Copies 'packet' to the guest.  Returns 0 if successful, EAGAIN if the guest
  * has too few buffers just now, EMSGSIZE if the packet does not fit in one
  * and must not span several. */
 static int
-deliver_copy(struct iovtee_vq *vq, struct dp_packet *packet)
+deliver_copy(struct iovtee_rxvq *vq, struct dp_packet *packet)
 {
     return copy_simple(vq, packet) ? 0 : copy_spanning(vq, packet);
 }
@@ -234,14 +234,14 @@ deliver_copy(struct iovtee_vq *vq, struct dp_packet *packet)
  * must be dropped.  While the guest has too few buffers and '*progress' says
  * that it has got something to do since the last look, looks again. */
 static int
-copy_patiently(struct iovtee_vq *vq, struct dp_packet *packet,
+copy_patiently(struct iovtee_rxvq *vq, struct dp_packet *packet,
                unsigned int max_retries, bool *progress,
                struct iovtee_delivery *d)
 {
     int error = deliver_copy(vq, packet);
 
     while (error == EAGAIN && *progress && d->n_retries < max_retries) {
-        iovtee_vq_publish(vq);
+        iovtee_rxvq_publish(vq);
         *progress = false;
         d->n_retries++;
         error = deliver_copy(vq, packet);
@@ -262,7 +262,7 @@ copy_patiently(struct iovtee_vq *vq, struct dp_packet *packet,
  * them: what is stored in between would wait in the store buffer until that is
  * full.  (None waits if it has to be reported as soon as it was made.) */
 static void
-copy_frame(struct iovtee_vq *vq, uint8_t *dst, const uint8_t *src,
+copy_frame(struct iovtee_rxvq *vq, uint8_t *dst, const uint8_t *src,
            uint32_t len)
     OVS_REQUIRES(vq->lock)
 {
@@ -277,7 +277,7 @@ copy_frame(struct iovtee_vq *vq, uint8_t *dst, const uint8_t *src,
 /* Copies 'packet' if it lies in one piece and fits in the next buffer, which
  * is one piece as well.  Returns true if successful. */
 static bool
-copy_simple(struct iovtee_vq *vq, struct dp_packet *packet)
+copy_simple(struct iovtee_rxvq *vq, struct dp_packet *packet)
 {
     uint32_t size = dp_packet_size(packet);
     const struct iovtee_buf *buf;
@@ -285,12 +285,12 @@ copy_simple(struct iovtee_vq *vq, struct dp_packet *packet)
 
     if (OVS_UNLIKELY((packet->source == DPBUF_DPDK
                       && packet->mbuf.nb_segs != 1)
-                     || !size || !iovtee_vq_get_buffer(vq, &head))) {
+                     || !size || !iovtee_rxvq_get_buffer(vq, &head))) {
         return false;
     }
     buf = &vq->bufs[head];
     if (OVS_UNLIKELY(buf->len < vq->hdr_len + size)) {
-        iovtee_vq_unget_buffer(vq, head);
+        iovtee_rxvq_unget_buffer(vq, head);
         return false;
     }
 
@@ -301,7 +301,7 @@ copy_simple(struct iovtee_vq *vq, struct dp_packet *packet)
     }
     vq->counters.copied[copy_reason(vq, packet, buf, false, 1)]++;
     iovtee_ringstats_count(&vq->counters.ring, dp_packet_data(packet), size);
-    iovtee_vq_give(vq, head, IOVTEE_IDLE, vq->hdr_len + size);
+    iovtee_rxvq_give(vq, head, IOVTEE_IDLE, vq->hdr_len + size);
     return true;
 }
 
@@ -354,7 +354,7 @@ fill_segs(const struct iovtee_seg segs[], size_t n, struct source *src,
 
 /* Reports that the first 'len' bytes of the pieces in 'segs' were written. */
 static void
-mark_segs(const struct iovtee_vq *vq, const struct iovtee_seg segs[],
+mark_segs(const struct iovtee_rxvq *vq, const struct iovtee_seg segs[],
           uint32_t len)
     OVS_REQUIRES(vq->lock)
 {
@@ -371,7 +371,7 @@ mark_segs(const struct iovtee_vq *vq, const struct iovtee_seg segs[],
  * whether the buffer is an indirect one.  Returns true if successful, false if
  * the guest's ring is broken. */
 static bool
-fill_buffer(struct iovtee_vq *vq, uint16_t head, struct source *src,
+fill_buffer(struct iovtee_rxvq *vq, uint16_t head, struct source *src,
             uint8_t *nb[2], uint32_t *len, bool *indirect)
     OVS_REQUIRES(vq->lock)
 {
@@ -391,7 +391,7 @@ fill_buffer(struct iovtee_vq *vq, uint16_t head, struct source *src,
         fault = iovtee_vring_read_chain(&vq->vring, head, segs,
                                         ARRAY_SIZE(segs), &chain);
         if (fault != IOVTEE_FAULT_NONE) {
-            iovtee_vq_break(vq, fault);
+            iovtee_rxvq_break(vq, fault);
             return false;
         }
         *len = fill_segs(segs, chain.n_segs, src, nb);
@@ -404,7 +404,7 @@ fill_buffer(struct iovtee_vq *vq, uint16_t head, struct source *src,
 /* Writes how many buffers a frame takes, 'n', to the two bytes of its header
  * at 'nb', which need not be neighbours. */
 static void
-put_num_buffers(const struct iovtee_vq *vq, uint8_t *nb[2], uint32_t n)
+put_num_buffers(const struct iovtee_rxvq *vq, uint8_t *nb[2], uint32_t n)
     OVS_REQUIRES(vq->lock)
 {
     for (int i = 0; i < 2; i++) {
@@ -416,7 +416,7 @@ put_num_buffers(const struct iovtee_vq *vq, uint8_t *nb[2], uint32_t n)
 /* Copies 'packet', as deliver_copy() does, whatever it and the guest's buffers
  * are like. */
 static int
-copy_spanning(struct iovtee_vq *vq, struct dp_packet *packet)
+copy_spanning(struct iovtee_rxvq *vq, struct dp_packet *packet)
 {
     union net_hdr hdr;
     struct source src = {
@@ -444,7 +444,7 @@ copy_spanning(struct iovtee_vq *vq, struct dp_packet *packet)
     while (!error && source_rest(&src)) {
         if (n >= max_span) {
             error = EMSGSIZE;
-        } else if (!iovtee_vq_get_buffer(vq, &heads[n])) {
+        } else if (!iovtee_rxvq_get_buffer(vq, &heads[n])) {
             error = EAGAIN;
         } else {
             n++;
@@ -458,7 +458,7 @@ copy_spanning(struct iovtee_vq *vq, struct dp_packet *packet)
     if (OVS_UNLIKELY(error)) {
         /* Nothing was given back, so what was written was never seen. */
         while (n) {
-            iovtee_vq_unget_buffer(vq, heads[--n]);
+            iovtee_rxvq_unget_buffer(vq, heads[--n]);
         }
         return error;
     }
@@ -471,7 +471,7 @@ copy_spanning(struct iovtee_vq *vq, struct dp_packet *packet)
     iovtee_ringstats_count(&vq->counters.ring, dp_packet_data(packet),
                            dp_packet_size(packet));
     for (uint32_t i = 0; i < n; i++) {
-        iovtee_vq_give(vq, heads[i], IOVTEE_IDLE, lens[i]);
+        iovtee_rxvq_give(vq, heads[i], IOVTEE_IDLE, lens[i]);
     }
     return 0;
 }
@@ -479,16 +479,16 @@ copy_spanning(struct iovtee_vq *vq, struct dp_packet *packet)
 /* Why was 'packet' copied, into 'n_heads' buffers, the first of which is that
  * of 'target'? */
 static enum iovtee_copy_reason
-copy_reason(const struct iovtee_vq *vq, const struct dp_packet *packet,
+copy_reason(const struct iovtee_rxvq *vq, const struct dp_packet *packet,
             const struct iovtee_buf *target, bool indirect,
             uint32_t n_heads)
 {
     uint32_t peer_port_id;
     bool zero_copy;
 
-    atomic_read_relaxed(&CONST_CAST(struct iovtee_vq *, vq)->zero_copy,
+    atomic_read_relaxed(&CONST_CAST(struct iovtee_rxvq *, vq)->zero_copy,
                         &zero_copy);
-    atomic_read_relaxed(&CONST_CAST(struct iovtee_vq *, vq)->peer_port_id,
+    atomic_read_relaxed(&CONST_CAST(struct iovtee_rxvq *, vq)->peer_port_id,
                         &peer_port_id);
 
     if (packet->source == DPBUF_DPDK && packet->mbuf.pool == vq->shells) {
@@ -516,7 +516,7 @@ copy_reason(const struct iovtee_vq *vq, const struct dp_packet *packet,
 /* Fills in '*hdr' for 'packet' (virtio 1.2, section 5.1.6), except for
  * 'num_buffers'.  Packets ask for an offload only if userspace TSO is on. */
 static void
-init_net_hdr(const struct iovtee_vq *vq, const struct dp_packet *packet,
+init_net_hdr(const struct iovtee_rxvq *vq, const struct dp_packet *packet,
              union net_hdr *hdr)
 {
     const struct rte_mbuf *mbuf = &packet->mbuf;

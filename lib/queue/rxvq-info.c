@@ -24,7 +24,7 @@
 
 /* Takes a snapshot of 'vq' for people to read. */
 void
-iovtee_vq_get_info(struct iovtee_vq *vq, struct iovtee_vq_info *info)
+iovtee_rxvq_get_info(struct iovtee_rxvq *vq, struct iovtee_rxvq_info *info)
 {
     ovs_spin_lock(&vq->lock);
     info->state = vq->state;
@@ -40,7 +40,7 @@ iovtee_vq_get_info(struct iovtee_vq *vq, struct iovtee_vq_info *info)
     }
     info->unfit = vq->unfit_reason;
     info->unfit_len = vq->unfit_len;
-    info->is_unfit = iovtee_vq_is_unfit(vq);
+    info->is_unfit = iovtee_rxvq_is_unfit(vq);
     info->n_mem_regions = iovtee_guestmem_n_regions(vq->mem);
     info->mem_size = 0;
     for (size_t i = 0; i < info->n_mem_regions; i++) {
@@ -55,7 +55,7 @@ iovtee_vq_get_info(struct iovtee_vq *vq, struct iovtee_vq_info *info)
  * was.  Looks at every one of them with the queue locked, so this is for tests
  * and for people who suspect something. */
 bool
-iovtee_vq_is_balanced(struct iovtee_vq *vq)
+iovtee_rxvq_is_balanced(struct iovtee_rxvq *vq)
 {
     bool balanced;
 
@@ -68,8 +68,8 @@ iovtee_vq_is_balanced(struct iovtee_vq *vq)
 
 /* Adds the counters in 'src' to those in 'dst'. */
 void
-iovtee_vq_counters_add(struct iovtee_vq_counters *dst,
-                       const struct iovtee_vq_counters *src)
+iovtee_rxvq_counters_add(struct iovtee_rxvq_counters *dst,
+                         const struct iovtee_rxvq_counters *src)
 {
     /* All of it is uint64_t. */
     uint64_t *d = (uint64_t *) dst;
@@ -130,16 +130,16 @@ iovtee_drop_reason_text(enum iovtee_drop_reason reason)
 }
 
 const char *
-iovtee_vq_state_to_string(enum iovtee_vq_state state)
+iovtee_rxvq_state_to_string(enum iovtee_rxvq_state state)
 {
     switch (state) {
-    case IOVTEE_VQ_RUNNING:
+    case IOVTEE_RXVQ_RUNNING:
         return "running";
-    case IOVTEE_VQ_DRAINING:
+    case IOVTEE_RXVQ_DRAINING:
         return "draining";
-    case IOVTEE_VQ_SUSPENDED:
+    case IOVTEE_RXVQ_SUSPENDED:
         return "suspended";
-    case IOVTEE_VQ_FINISHED:
+    case IOVTEE_RXVQ_FINISHED:
         return "finished";
     default:
         OVS_NOT_REACHED();

@@ -39,7 +39,7 @@
 #include "timeval.h"
 #include "util.h"
 
-VLOG_DEFINE_THIS_MODULE(iovtee_vq);
+VLOG_DEFINE_THIS_MODULE(iovtee_rxvq);
 
 /* How long a suspended queue waits for packets that are still inside of the
  * switch, and how long between two looks, in microseconds.  A PMD thread that
@@ -62,32 +62,32 @@ static struct ovs_list retired OVS_GUARDED_BY(retired_mutex)
  * has no others: see queue/rxvq-buffers.c. */
 #define MAX_SPARED 64
 
-static void vq_destroy(struct iovtee_vq *);
+static void vq_destroy(struct iovtee_rxvq *);
 static void vq_init_heads(struct iovtee_heads *, uint32_t size);
-static int vq_init_vring(struct iovtee_vq *, struct iovtee_inflight *);
-static int vq_init_shells(struct iovtee_vq *);
-static void vq_resume_inflight(struct iovtee_vq *);
-static void vq_give_filler(struct iovtee_vq *vq, uint16_t head)
+static int vq_init_vring(struct iovtee_rxvq *, struct iovtee_inflight *);
+static int vq_init_shells(struct iovtee_rxvq *);
+static void vq_resume_inflight(struct iovtee_rxvq *);
+static void vq_give_filler(struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);
-static void vq_leave_buffers(struct iovtee_vq *vq)
+static void vq_leave_buffers(struct iovtee_rxvq *vq)
     OVS_REQUIRES(vq->lock);
-static void vq_forget_buffers(struct iovtee_vq *vq, bool give)
+static void vq_forget_buffers(struct iovtee_rxvq *vq, bool give)
     OVS_REQUIRES(vq->lock);
 
 static const struct iovtee_pool_ops shell_ops = {
     .get = NULL,
-    .put = iovtee_vq_home,
+    .put = iovtee_rxvq_home,
 };
 
 /* Creates a queue for the ring that 'config' describes, suspended: see
- * iovtee_vq_resume().  Returns NULL, having logged why, if the ring is not
+ * iovtee_rxvq_resume().  Returns NULL, having logged why, if the ring is not
  * where the guest has memory or if DPDK's memory is exhausted. */
-struct iovtee_vq *
-iovtee_vq_create(const struct iovtee_vq_config *config)
+struct iovtee_rxvq *
+iovtee_rxvq_create(const struct iovtee_rxvq_config *config)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
-    const struct iovtee_session_ring *ring = config->ring;
-    struct iovtee_vq *vq;
+    const struct iovtee_ring_setup *ring = config->ring;
+    struct iovtee_rxvq *vq;
     int error;
 
     vq = xzalloc_cacheline(sizeof *vq);
@@ -108,7 +108,7 @@ iovtee_vq_create(const struct iovtee_vq_config *config)
     atomic_init(&vq->zero_copy, config->zero_copy);
     atomic_init(&vq->peer_port_id, UINT32_MAX);
     ovs_spin_init(&vq->lock);
-    vq->state = IOVTEE_VQ_SUSPENDED;
+    vq->state = IOVTEE_RXVQ_SUSPENDED;
     vq->callfd = -1;
 
     iovtee_ledger_init(&vq->ledger, vq->size);
@@ -138,8 +138,8 @@ error:
     return NULL;
 }
 
-struct iovtee_vq *
-iovtee_vq_ref(struct iovtee_vq *vq)
+struct iovtee_rxvq *
+iovtee_rxvq_ref(struct iovtee_rxvq *vq)
 {
     if (vq) {
         ovs_refcount_ref(&vq->ref_cnt);
@@ -149,7 +149,7 @@ iovtee_vq_ref(struct iovtee_vq *vq)
 
 /* Drops a reference.  The queue must be finished when the last one goes. */
 void
-iovtee_vq_unref(struct iovtee_vq *vq)
+iovtee_rxvq_unref(struct iovtee_rxvq *vq)
 {
     if (vq && ovs_refcount_unref(&vq->ref_cnt) == 1) {
         ovs_mutex_lock(&retired_mutex);
@@ -161,9 +161,9 @@ iovtee_vq_unref(struct iovtee_vq *vq)
 /* Frees the retired queues whose last shell is home.  Must be called from time
  * to time by the main thread. */
 void
-iovtee_vq_sweep(void)
+iovtee_rxvq_sweep(void)
 {
-    struct iovtee_vq *vq;
+    struct iovtee_rxvq *vq;
 
     ovs_mutex_lock(&retired_mutex);
     LIST_FOR_EACH_SAFE (vq, retired_node, &retired) {
@@ -188,14 +188,14 @@ iovtee_vq_sweep(void)
  * every write to its memory is reported, and no buffer is posted in a NIC,
  * which would write without a word. */
 void
-iovtee_vq_resume(struct iovtee_vq *vq, int callfd,
-                 const struct iovtee_vring_log *log)
+iovtee_rxvq_resume(struct iovtee_rxvq *vq, int callfd,
+                   const struct iovtee_vring_log *log)
 {
-    iovtee_vq_set_callfd(vq, callfd);
+    iovtee_rxvq_set_callfd(vq, callfd);
 
     ovs_spin_lock(&vq->lock);
-    ovs_assert(vq->state != IOVTEE_VQ_FINISHED);
-    vq->state = IOVTEE_VQ_RUNNING;
+    ovs_assert(vq->state != IOVTEE_RXVQ_FINISHED);
+    vq->state = IOVTEE_RXVQ_RUNNING;
     iovtee_vring_set_log(&vq->vring, log);
     iovtee_vring_set_no_notify(&vq->vring, true);
     ovs_spin_unlock(&vq->lock);
@@ -203,11 +203,11 @@ iovtee_vq_resume(struct iovtee_vq *vq, int callfd,
 
 /* Stops posting.  What is in the NIC or the switch is still delivered. */
 void
-iovtee_vq_drain(struct iovtee_vq *vq)
+iovtee_rxvq_drain(struct iovtee_rxvq *vq)
 {
     ovs_spin_lock(&vq->lock);
-    if (vq->state == IOVTEE_VQ_RUNNING) {
-        vq->state = IOVTEE_VQ_DRAINING;
+    if (vq->state == IOVTEE_RXVQ_RUNNING) {
+        vq->state = IOVTEE_RXVQ_DRAINING;
     }
     ovs_spin_unlock(&vq->lock);
 }
@@ -216,12 +216,12 @@ iovtee_vq_drain(struct iovtee_vq *vq)
  * memory is neither read nor written, save by packets that did not leave the
  * switch within 100 ms, such as fragments that wait for others. */
 void
-iovtee_vq_suspend(struct iovtee_vq *vq)
+iovtee_rxvq_suspend(struct iovtee_rxvq *vq)
 {
     long long int deadline = time_usec() + SUSPEND_TIMEOUT_US;
     bool empty;
 
-    iovtee_vq_drain(vq);
+    iovtee_rxvq_drain(vq);
     for (;;) {
         ovs_spin_lock(&vq->lock);
         empty = !vq->ledger.n[IOVTEE_SWITCH];
@@ -233,10 +233,10 @@ iovtee_vq_suspend(struct iovtee_vq *vq)
     }
 
     ovs_spin_lock(&vq->lock);
-    if (vq->state == IOVTEE_VQ_DRAINING) {
-        vq->state = IOVTEE_VQ_SUSPENDED;
+    if (vq->state == IOVTEE_RXVQ_DRAINING) {
+        vq->state = IOVTEE_RXVQ_SUSPENDED;
     }
-    iovtee_vq_unlock(vq);
+    iovtee_rxvq_unlock(vq);
 }
 
 /* Gives every buffer of the suspended 'vq' back to the guest and stores where
@@ -245,44 +245,44 @@ iovtee_vq_suspend(struct iovtee_vq *vq)
  * because there is no way back for them but the used ring.  'vq' is of no
  * further use. */
 void
-iovtee_vq_finish(struct iovtee_vq *vq, uint16_t *last_avail,
-                 uint16_t *last_used)
+iovtee_rxvq_finish(struct iovtee_rxvq *vq, uint16_t *last_avail,
+                   uint16_t *last_used)
 {
     ovs_spin_lock(&vq->lock);
-    if (vq->state != IOVTEE_VQ_FINISHED) {
+    if (vq->state != IOVTEE_RXVQ_FINISHED) {
         vq_leave_buffers(vq);
         vq_forget_buffers(vq, true);
-        iovtee_vq_publish(vq);
+        iovtee_rxvq_publish(vq);
         iovtee_inflight_stop(&vq->inflight);
         memset(&vq->inflight, 0, sizeof vq->inflight);
         iovtee_vring_set_log(&vq->vring, NULL);
-        vq->state = IOVTEE_VQ_FINISHED;
+        vq->state = IOVTEE_RXVQ_FINISHED;
     }
     *last_avail = vq->vring.last_avail;
     *last_used = vq->vring.used_idx;
-    iovtee_vq_unlock(vq);
+    iovtee_rxvq_unlock(vq);
 }
 
 /* Forgets about the buffers of the suspended 'vq' without touching its ring,
  * for when the ring is not there any more. */
 void
-iovtee_vq_abandon(struct iovtee_vq *vq)
+iovtee_rxvq_abandon(struct iovtee_rxvq *vq)
 {
     ovs_spin_lock(&vq->lock);
-    if (vq->state != IOVTEE_VQ_FINISHED) {
+    if (vq->state != IOVTEE_RXVQ_FINISHED) {
         /* The table keeps what it knows: it is for whoever finds the ring. */
         vq_forget_buffers(vq, false);
         memset(&vq->inflight, 0, sizeof vq->inflight);
         iovtee_vring_set_log(&vq->vring, NULL);
-        vq->state = IOVTEE_VQ_FINISHED;
+        vq->state = IOVTEE_RXVQ_FINISHED;
     }
-    iovtee_vq_unlock(vq);
+    iovtee_rxvq_unlock(vq);
 }
 
 /* Makes 'vq' interrupt the guest through 'callfd', or not at all if it is -1.
  * The descriptor stays the caller's. */
 void
-iovtee_vq_set_callfd(struct iovtee_vq *vq, int callfd)
+iovtee_rxvq_set_callfd(struct iovtee_rxvq *vq, int callfd)
 {
     /* A duplicate of our own cannot be closed, and its number be reused, under
      * us.  A guest cannot be allowed to make us wait. */
@@ -314,8 +314,8 @@ iovtee_vq_set_callfd(struct iovtee_vq *vq, int callfd)
 /* Returns true if 'ring' is the ring that 'vq' was created with, in the same
  * memory. */
 bool
-iovtee_vq_same_ring(const struct iovtee_vq *vq,
-                    const struct iovtee_session_ring *ring)
+iovtee_rxvq_same_ring(const struct iovtee_rxvq *vq,
+                      const struct iovtee_ring_setup *ring)
 {
     const struct iovtee_vring_config *a = &vq->ring.vring;
     const struct iovtee_vring_config *b = &ring->vring;
@@ -327,7 +327,7 @@ iovtee_vq_same_ring(const struct iovtee_vq *vq,
 }
 
 static void
-vq_destroy(struct iovtee_vq *vq)
+vq_destroy(struct iovtee_rxvq *vq)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     iovtee_pool_destroy(vq->shells);
@@ -372,7 +372,7 @@ init_shell(struct rte_mempool *mp, void *vq_ OVS_UNUSED, void *packet_,
 /* Initializes the ring of 'vq', to go on where a predecessor that died left
  * it, if 'inflight' knows it, or else where the session says. */
 static int
-vq_init_vring(struct iovtee_vq *vq, struct iovtee_inflight *inflight)
+vq_init_vring(struct iovtee_rxvq *vq, struct iovtee_inflight *inflight)
 {
     struct iovtee_vring_config config = vq->ring.vring;
     uint16_t avail_idx, used_idx;
@@ -419,12 +419,12 @@ vq_init_vring(struct iovtee_vq *vq, struct iovtee_inflight *inflight)
 
 /* Has the buffers that a predecessor left used. */
 static void
-vq_resume_inflight(struct iovtee_vq *vq)
+vq_resume_inflight(struct iovtee_rxvq *vq)
 {
     ovs_spin_lock(&vq->lock);
     for (uint32_t head = 0; head < vq->size; head++) {
         if (iovtee_ledger_place(&vq->ledger, head) == IOVTEE_IDLE) {
-            iovtee_vq_sort(vq, head);
+            iovtee_rxvq_sort(vq, head);
         }
     }
     ovs_spin_unlock(&vq->lock);
@@ -444,30 +444,30 @@ invert(uint32_t x)
 }
 
 static int
-vq_init_shells(struct iovtee_vq *vq)
+vq_init_shells(struct iovtee_rxvq *vq)
 {
     static atomic_count seq = ATOMIC_COUNT_INIT(0);
     char name[RTE_MEMPOOL_NAMESIZE];
     unsigned int n;
 
-    snprintf(name, sizeof name, "iovtee-vq-%u", atomic_count_inc(&seq));
+    snprintf(name, sizeof name, "iovtee-rxvq-%u", atomic_count_inc(&seq));
     vq->shells = iovtee_pool_create_shells(name, vq->size,
                                            sizeof(struct dp_packet),
-                                           IOVTEE_VQ_SHELL_UNIT,
+                                           IOVTEE_RXVQ_SHELL_UNIT,
                                            MAX(vq->numa_id, SOCKET_ID_ANY),
                                            &shell_ops, vq);
     if (!vq->shells) {
         return rte_errno;
     }
     vq->shell0 = iovtee_pool_first(vq->shells, &vq->shell_step);
-    vq->shell_inverse = invert(vq->shell_step / IOVTEE_VQ_SHELL_UNIT);
+    vq->shell_inverse = invert(vq->shell_step / IOVTEE_RXVQ_SHELL_UNIT);
     n = rte_mempool_obj_iter(vq->shells, init_shell, vq);
     return n == vq->size ? 0 : ENOMEM;
 }
 
 /* Gives buffer 'head' back with a frame that every guest ignores. */
 static void
-vq_give_filler(struct iovtee_vq *vq, uint16_t head)
+vq_give_filler(struct iovtee_rxvq *vq, uint16_t head)
 {
     /* Addressed to nobody, with an EtherType for local experiments (IEEE Std
      * 802), so that a stack drops it and a forwarder does no harm. */
@@ -485,7 +485,7 @@ vq_give_filler(struct iovtee_vq *vq, uint16_t head)
         memcpy(buf->va + vq->hdr_len, filler, sizeof filler);
         iovtee_vring_mark(&vq->vring, buf->va, len);
     }
-    iovtee_vq_give(vq, head, IOVTEE_IDLE, len);
+    iovtee_rxvq_give(vq, head, IOVTEE_IDLE, len);
     vq->counters.fillers++;
 }
 
@@ -494,7 +494,7 @@ vq_give_filler(struct iovtee_vq *vq, uint16_t head)
  * of the idle ones that shall be.)  The table of what is in flight need not
  * know: a successor finds them there instead of in the ring. */
 static void
-vq_leave_buffers(struct iovtee_vq *vq)
+vq_leave_buffers(struct iovtee_rxvq *vq)
 {
     while (vq->ledger.n[IOVTEE_IDLE] && !vq->vring.fault) {
         uint16_t head = iovtee_vring_last_taken(&vq->vring);
@@ -512,7 +512,7 @@ vq_leave_buffers(struct iovtee_vq *vq)
  * used ring if 'give'.  Those that are still in the switch are given back
  * without a byte: their content is not ours to change now. */
 static void
-vq_forget_buffers(struct iovtee_vq *vq, bool give)
+vq_forget_buffers(struct iovtee_rxvq *vq, bool give)
 {
     for (uint32_t head = 0; head < vq->size; head++) {
         enum iovtee_place place = iovtee_ledger_place(&vq->ledger, head);
@@ -531,7 +531,7 @@ vq_forget_buffers(struct iovtee_vq *vq, bool give)
         } else if (place == IOVTEE_IDLE) {
             vq_give_filler(vq, head);
         } else {
-            iovtee_vq_give(vq, head, place, 0);
+            iovtee_rxvq_give(vq, head, place, 0);
         }
     }
     vq->idle.first = vq->idle.end;

@@ -14,8 +14,8 @@
  * limitations under the License.
  */
 
-#ifndef IOVTEE_VQ_H
-#define IOVTEE_VQ_H 1
+#ifndef IOVTEE_RXVQ_H
+#define IOVTEE_RXVQ_H 1
 
 /* Guest receive queue
  * ===================
@@ -30,19 +30,19 @@
  * The life of a buffer
  * ====================
  *
- *    iovtee_vq_post()      A NIC's receive queue wants buffers.  A shell is
+ *    iovtee_rxvq_post()      A NIC's receive queue wants buffers.  A shell is
  *                          handed out in *posted form*: 'buf_addr' lies
  *                          RTE_PKTMBUF_HEADROOM before the place where the
  *                          frame shall begin, which is where drivers write.
  *
- *    iovtee_vq_received()  The NIC has filled it.  Before Open vSwitch sees
+ *    iovtee_rxvq_received()  The NIC has filled it.  Before Open vSwitch sees
  *                          the packet the shell is *normalised*: its buffer is
  *                          now exactly the guest's descriptor, and the
  *                          headroom the few bytes of virtio header before the
  *                          frame, so nothing that the switch pushes can be
  *                          written outside of the guest's own buffer.
  *
- *    iovtee_vq_deliver()   OpenFlow sent the packet to this very guest.  If
+ *    iovtee_rxvq_deliver()   OpenFlow sent the packet to this very guest.  If
  *                          the frame is still where it was received, a header
  *                          and a used-ring entry deliver it.  Any other packet
  *                          is copied into a buffer that the guest has posted.
@@ -57,15 +57,15 @@
  *
  * A draining queue still delivers what is in the switch but posts nothing;
  * a suspended one touches no guest memory, except for packets that stay in the
- * switch (iovtee_vq_suspend()); a finished one has given every
+ * switch (iovtee_rxvq_suspend()); a finished one has given every
  * buffer back to the guest and waits for its last shells.
  *
  * Ownership
  * =========
  *
- * iovtee_vq_create() returns a queue with one reference.  When the last is
+ * iovtee_rxvq_create() returns a queue with one reference.  When the last is
  * dropped the queue is retired: it lives on, with its map of the guest's
- * memory, until iovtee_vq_sweep() finds that its last shell is home.
+ * memory, until iovtee_rxvq_sweep() finds that its last shell is home.
  *
  * Threads
  * =======
@@ -81,8 +81,8 @@
 #include "openvswitch/list.h"
 #include "ovs-atomic.h"
 #include "ovs-thread.h"
+#include "queue/ring-setup.h"
 #include "queue/ringstats.h"
-#include "session/session.h"
 #include "virtio/inflight.h"
 #include "virtio/ledger.h"
 #include "virtio/vring.h"
@@ -137,18 +137,18 @@ const char *iovtee_copy_reason_text(enum iovtee_copy_reason);
 const char *iovtee_drop_reason_name(enum iovtee_drop_reason);
 const char *iovtee_drop_reason_text(enum iovtee_drop_reason);
 
-enum iovtee_vq_state {
-    IOVTEE_VQ_RUNNING,
-    IOVTEE_VQ_DRAINING,
-    IOVTEE_VQ_SUSPENDED,
-    IOVTEE_VQ_FINISHED,
+enum iovtee_rxvq_state {
+    IOVTEE_RXVQ_RUNNING,
+    IOVTEE_RXVQ_DRAINING,
+    IOVTEE_RXVQ_SUSPENDED,
+    IOVTEE_RXVQ_FINISHED,
 };
 
-const char *iovtee_vq_state_to_string(enum iovtee_vq_state);
+const char *iovtee_rxvq_state_to_string(enum iovtee_rxvq_state);
 
 /* Everything that a queue counts.  Counted under the queue's lock, read
  * without it. */
-struct iovtee_vq_counters {
+struct iovtee_rxvq_counters {
     struct iovtee_ringstats ring;       /* As librte_vhost counts. */
     uint64_t zero_copied;               /* Packets delivered in place. */
     uint64_t copied[IOVTEE_N_COPY_REASONS];
@@ -158,29 +158,29 @@ struct iovtee_vq_counters {
     uint64_t faults[IOVTEE_N_FAULTS];   /* Times the ring was found broken. */
 };
 
-void iovtee_vq_counters_add(struct iovtee_vq_counters *,
-                            const struct iovtee_vq_counters *);
+void iovtee_rxvq_counters_add(struct iovtee_rxvq_counters *,
+                              const struct iovtee_rxvq_counters *);
 
-/* What iovtee_vq_create() needs to know. */
-struct iovtee_vq_config {
+/* What iovtee_rxvq_create() needs to know. */
+struct iovtee_rxvq_config {
     const char *port;                   /* Name of the port, for the log. */
     unsigned int q;                     /* Number of the queue in the port. */
-    const struct iovtee_session_ring *ring;
+    const struct iovtee_ring_setup *ring;
     bool zero_copy;                     /* May buffers be posted in a NIC? */
     struct iovtee_inflight *inflight;   /* Table that survives us, or NULL.
                                          * Must outlive the queue's end. */
 };
 
 /* A snapshot for people. */
-struct iovtee_vq_info {
-    enum iovtee_vq_state state;
+struct iovtee_rxvq_info {
+    enum iovtee_rxvq_state state;
     uint32_t size;                      /* Of the ring. */
     uint32_t max_lent;                  /* Buffers lent at a time at most. */
     uint32_t n_spared;                  /* The guest's last ones, not lent. */
     uint32_t n[IOVTEE_N_PLACES];
     uint64_t n_violations;
     enum iovtee_vring_fault fault;
-    bool is_unfit;                      /* See iovtee_vq_is_unfit()... */
+    bool is_unfit;                      /* See iovtee_rxvq_is_unfit()... */
     enum iovtee_copy_reason unfit;      /* ...why, of the last that was... */
     uint32_t unfit_len;                 /* ...seen, and its length. */
     uint64_t mem_size;                  /* Guest memory in bytes... */
@@ -241,7 +241,7 @@ struct iovtee_late_copy {
     uint32_t len;               /* Bytes. */
 };
 
-struct iovtee_vq {
+struct iovtee_rxvq {
     /* Constant from creation on. */
     char *port;                         /* Name of the port. */
     unsigned int q;                     /* Number of the queue in the port. */
@@ -253,13 +253,13 @@ struct iovtee_vq {
     bool mergeable;                     /* May frames span buffers? */
     bool guest_csum;                    /* May checksums be partial? */
     int numa_id;                        /* Of guest memory, -1 if unknown. */
-    struct iovtee_session_ring ring;    /* As the session described it. */
+    struct iovtee_ring_setup ring;      /* As the session described it. */
     struct iovtee_guestmem *mem;        /* One reference. */
     struct rte_mempool *shells;         /* Home of all shells... */
     uint8_t *shell0;                    /* ...of which this is that of head 0,
                                          * and the others follow... */
     uint32_t shell_step;                /* ...at this distance in bytes. */
-    uint32_t shell_inverse;             /* See iovtee_vq_head(). */
+    uint32_t shell_inverse;             /* See iovtee_rxvq_head(). */
 
     struct ovs_refcount ref_cnt;
     struct ovs_list retired_node;       /* In 'retired', queue/rxvq.c. */
@@ -270,7 +270,7 @@ struct iovtee_vq {
                                          * attached to, or UINT32_MAX. */
 
     OVS_ALIGNED_VAR(CACHE_LINE_SIZE) struct ovs_spin lock;
-    enum iovtee_vq_state state OVS_GUARDED;
+    enum iovtee_rxvq_state state OVS_GUARDED;
     struct iovtee_vring vring OVS_GUARDED;
     struct iovtee_ledger ledger OVS_GUARDED;
     struct iovtee_inflight_ring inflight OVS_GUARDED;
@@ -291,19 +291,19 @@ struct iovtee_vq {
     bool has_unfit OVS_GUARDED;
     bool last_chained OVS_GUARDED;      /* Was the last seen one a chain? */
 
-    /* Copies that iovtee_vq_publish() has to make before. */
+    /* Copies that iovtee_rxvq_publish() has to make before. */
     struct iovtee_late_copy late[NETDEV_MAX_BURST] OVS_GUARDED;
     unsigned int n_late OVS_GUARDED;
 
-    struct iovtee_vq_counters counters;
+    struct iovtee_rxvq_counters counters;
 };
 
 /* Shells lie an odd number of these apart. */
-#define IOVTEE_VQ_SHELL_UNIT 64
+#define IOVTEE_RXVQ_SHELL_UNIT 64
 
 /* Returns the shell of descriptor head 'head'. */
 static inline struct dp_packet *
-iovtee_vq_shell(const struct iovtee_vq *vq, uint16_t head)
+iovtee_rxvq_shell(const struct iovtee_rxvq *vq, uint16_t head)
 {
     return (void *) (vq->shell0 + (size_t) head * vq->shell_step);
 }
@@ -313,36 +313,36 @@ iovtee_vq_shell(const struct iovtee_vq *vq, uint16_t head)
  * This is a division, of which it is known that there is no remainder: so it
  * is a multiplication by the inverse modulo 2**32, which odd numbers have. */
 static inline uint16_t
-iovtee_vq_head(const struct iovtee_vq *vq, const struct dp_packet *shell)
+iovtee_rxvq_head(const struct iovtee_rxvq *vq, const struct dp_packet *shell)
 {
     size_t distance = (const uint8_t *) shell - vq->shell0;
 
-    return (uint32_t) (distance / IOVTEE_VQ_SHELL_UNIT) * vq->shell_inverse;
+    return (uint32_t) (distance / IOVTEE_RXVQ_SHELL_UNIT) * vq->shell_inverse;
 }
 
-struct iovtee_vq *iovtee_vq_create(const struct iovtee_vq_config *);
-struct iovtee_vq *iovtee_vq_ref(struct iovtee_vq *);
-void iovtee_vq_unref(struct iovtee_vq *);
-void iovtee_vq_sweep(void);
+struct iovtee_rxvq *iovtee_rxvq_create(const struct iovtee_rxvq_config *);
+struct iovtee_rxvq *iovtee_rxvq_ref(struct iovtee_rxvq *);
+void iovtee_rxvq_unref(struct iovtee_rxvq *);
+void iovtee_rxvq_sweep(void);
 
 /* Life cycle, called by whoever owns the ring's session. */
-void iovtee_vq_resume(struct iovtee_vq *, int callfd,
-                      const struct iovtee_vring_log *);
-void iovtee_vq_drain(struct iovtee_vq *);
-void iovtee_vq_suspend(struct iovtee_vq *);
-void iovtee_vq_finish(struct iovtee_vq *, uint16_t *last_avail,
-                      uint16_t *last_used);
-void iovtee_vq_abandon(struct iovtee_vq *);
-void iovtee_vq_set_callfd(struct iovtee_vq *, int callfd);
-bool iovtee_vq_same_ring(const struct iovtee_vq *,
-                         const struct iovtee_session_ring *);
+void iovtee_rxvq_resume(struct iovtee_rxvq *, int callfd,
+                        const struct iovtee_vring_log *);
+void iovtee_rxvq_drain(struct iovtee_rxvq *);
+void iovtee_rxvq_suspend(struct iovtee_rxvq *);
+void iovtee_rxvq_finish(struct iovtee_rxvq *, uint16_t *last_avail,
+                        uint16_t *last_used);
+void iovtee_rxvq_abandon(struct iovtee_rxvq *);
+void iovtee_rxvq_set_callfd(struct iovtee_rxvq *, int callfd);
+bool iovtee_rxvq_same_ring(const struct iovtee_rxvq *,
+                           const struct iovtee_ring_setup *);
 
 /* The NIC's side. */
-unsigned int iovtee_vq_post(struct iovtee_vq *, void *objs[], unsigned int n,
-                            bool all, uint32_t max_frame,
-                            atomic_uint32_t *posted, bool *unfit);
-unsigned int iovtee_vq_received(struct iovtee_vq *, struct dp_packet *[],
-                                unsigned int n);
+unsigned int iovtee_rxvq_post(struct iovtee_rxvq *, void *objs[],
+                              unsigned int n, bool all, uint32_t max_frame,
+                              atomic_uint32_t *posted, bool *unfit);
+unsigned int iovtee_rxvq_received(struct iovtee_rxvq *, struct dp_packet *[],
+                                  unsigned int n);
 
 /* The guest's side (queue/rxvq-deliver.c). */
 struct iovtee_delivery {
@@ -350,35 +350,35 @@ struct iovtee_delivery {
     uint32_t n_retries;         /* Looks for late buffers. */
 };
 
-void iovtee_vq_deliver(struct iovtee_vq *, struct dp_packet *[],
-                       unsigned int n, unsigned int max_retries,
-                       struct iovtee_delivery *);
+void iovtee_rxvq_deliver(struct iovtee_rxvq *, struct dp_packet *[],
+                         unsigned int n, unsigned int max_retries,
+                         struct iovtee_delivery *);
 
-void iovtee_vq_get_info(struct iovtee_vq *, struct iovtee_vq_info *);
-bool iovtee_vq_is_balanced(struct iovtee_vq *);
+void iovtee_rxvq_get_info(struct iovtee_rxvq *, struct iovtee_rxvq_info *);
+bool iovtee_rxvq_is_balanced(struct iovtee_rxvq *);
 
 /* For the other files of this module. */
-bool iovtee_vq_is_unfit(const struct iovtee_vq *vq)
+bool iovtee_rxvq_is_unfit(const struct iovtee_rxvq *vq)
     OVS_REQUIRES(vq->lock);
-void iovtee_vq_sort(struct iovtee_vq *vq, uint16_t head)
+void iovtee_rxvq_sort(struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);
-void iovtee_vq_home(void *vq_, void *const *objs, unsigned int n);
-void iovtee_vq_stock(struct iovtee_vq *vq, unsigned int n)
+void iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n);
+void iovtee_rxvq_stock(struct iovtee_rxvq *vq, unsigned int n)
     OVS_REQUIRES(vq->lock);
-bool iovtee_vq_get_buffer(struct iovtee_vq *vq, uint16_t *head)
+bool iovtee_rxvq_get_buffer(struct iovtee_rxvq *vq, uint16_t *head)
     OVS_REQUIRES(vq->lock);
-void iovtee_vq_unget_buffer(struct iovtee_vq *vq, uint16_t head)
+void iovtee_rxvq_unget_buffer(struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);
-void iovtee_vq_publish(struct iovtee_vq *vq) OVS_REQUIRES(vq->lock);
-void iovtee_vq_break(struct iovtee_vq *vq, enum iovtee_vring_fault)
+void iovtee_rxvq_publish(struct iovtee_rxvq *vq) OVS_REQUIRES(vq->lock);
+void iovtee_rxvq_break(struct iovtee_rxvq *vq, enum iovtee_vring_fault)
     OVS_REQUIRES(vq->lock);
-void iovtee_vq_unlock(struct iovtee_vq *vq) OVS_RELEASES(vq->lock);
+void iovtee_rxvq_unlock(struct iovtee_rxvq *vq) OVS_RELEASES(vq->lock);
 
 /* Gives buffer 'head', which is in place 'from', back to the guest, with 'len'
  * bytes written into it. */
 static inline void
-iovtee_vq_give(struct iovtee_vq *vq, uint16_t head, enum iovtee_place from,
-               uint32_t len)
+iovtee_rxvq_give(struct iovtee_rxvq *vq, uint16_t head, enum iovtee_place from,
+                 uint32_t len)
     OVS_REQUIRES(vq->lock)
 {
     iovtee_ledger_move(&vq->ledger, head, from, IOVTEE_GUEST);

@@ -17,10 +17,10 @@
 #ifndef IOVTEE_SESSION_PRIVATE_H
 #define IOVTEE_SESSION_PRIVATE_H 1
 
-/* What the parts of the vhost-user session share: session/session.c has the
- * sockets and what the switch asks, session/session-stats.c the counters,
- * session/session-events.c the callbacks of librte_vhost, session/session-ring.c
- * the states of the rings and the guest's memory.
+/* What the parts of the vhost-user session share: session.c has the
+ * sockets and what the switch asks, session-stats.c the counters,
+ * session-events.c the callbacks of librte_vhost, session-ring.c the states of
+ * the rings and the guest's memory.
  *
  * Locks
  * =====
@@ -76,7 +76,7 @@ struct session_vring {
 
     /* Receive ring, not STOPPED: what ring_start() was told, with a reference
      * to the memory. */
-    struct iovtee_session_ring ring;
+    struct iovtee_ring_setup ring;
 };
 
 /* A transmit ring in the eyes of PMD threads. */

@@ -48,7 +48,7 @@ static struct vlog_rate_limit info_rl = VLOG_RATE_LIMIT_INIT(60, 60);
  * describes. */
 static void
 txq_publish(struct iovtee_session *s, uint32_t q,
-            const struct iovtee_session_ring *ring)
+            const struct iovtee_ring_setup *ring)
     OVS_REQUIRES(s->fsm_mutex)
 {
     const struct iovtee_vring_config *config = &ring->vring;
@@ -159,7 +159,7 @@ check_callfd(const struct iovtee_session *s, uint32_t i, int fd)
  * is not referenced.  Returns NULL if successful, otherwise what is wrong. */
 static const char *
 vring_describe(struct iovtee_session *s, uint32_t i,
-               struct iovtee_session_ring *ring)
+               struct iovtee_ring_setup *ring)
     OVS_REQUIRES(s->fsm_mutex)
 {
     struct iovtee_vring_config *config = &ring->vring;
@@ -220,8 +220,8 @@ vring_describe(struct iovtee_session *s, uint32_t i,
 /* Is 'b' the ring that 'a' was, apart from its indices and from how the guest
  * is interrupted? */
 static bool
-ring_is_same(const struct iovtee_session_ring *a,
-             const struct iovtee_session_ring *b)
+ring_is_same(const struct iovtee_ring_setup *a,
+             const struct iovtee_ring_setup *b)
 {
     return (a->vring.mem == b->vring.mem
             && a->vring.desc_gpa == b->vring.desc_gpa
@@ -251,7 +251,7 @@ rx_stop(struct iovtee_session *s, uint32_t i)
 
 static void
 rx_start(struct iovtee_session *s, uint32_t i,
-         const struct iovtee_session_ring *ring)
+         const struct iovtee_ring_setup *ring)
     OVS_REQUIRES(s->fsm_mutex)
 {
     struct session_vring *vr = &s->vrings[i];
@@ -355,7 +355,7 @@ void
 session_vring_update__(struct iovtee_session *s, uint32_t i)
 {
     struct session_vring *vr = &s->vrings[i];
-    struct iovtee_session_ring ring;
+    struct iovtee_ring_setup ring;
     const char *problem;
 
     if (!s->announced || s->frozen || !s->mem || !vr->ready || !vr->sized) {

@@ -27,7 +27,7 @@
  * librte_vhost keeps the guest's transmit rings (iovtee_session_dequeue()
  * copies packets out of them).  The guest's *receive* rings are ours: for each
  * one that becomes usable the session translates what the front-end said into
- * a 'struct iovtee_session_ring' in our own mapping of guest memory, and
+ * a 'struct iovtee_ring_setup' in our own mapping of guest memory, and
  * passes it to its owner; when the front-end wants it back, it takes it back.
  *
  * States of the guest's receive ring 'q':
@@ -59,28 +59,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "queue/ring-setup.h"
 #include "smap.h"
-#include "virtio/vring.h"
 
 struct rte_mbuf;
 struct rte_mempool;
 
 /* Queue pairs that a session supports.  librte_vhost allows 128. */
 #define IOVTEE_SESSION_MAX_QUEUES 128
-
-/* One of the guest's receive rings. */
-struct iovtee_session_ring {
-    struct iovtee_vring_config vring;
-    uint64_t features;          /* Negotiated virtio features, but for
-                                 * VHOST_F_LOG_ALL, which 'log' stands for. */
-    unsigned hdr_len;           /* Of struct virtio_net_hdr: 10 or 12. */
-    int callfd;                 /* To interrupt the guest; -1 if none.  The
-                                 * owner dup()s what it wants to keep. */
-    int numa_id;                /* Of the guest's memory; -1 if unknown. */
-    struct iovtee_vring_log log; /* To be told of writes while the guest is
-                                  * migrated.  Good until the ring is stopped
-                                  * for good. */
-};
 
 struct iovtee_session_ops {
     /* Several rings are about to start or to stop; rings_end() says that this
@@ -92,7 +78,7 @@ struct iovtee_session_ops {
      * the same ring as before, and goes on where it was: the indices in 'ring'
      * are meaningless, and only 'callfd' and 'log' may be others. */
     void (*ring_start)(void *aux, unsigned int q,
-                       const struct iovtee_session_ring *ring);
+                       const struct iovtee_ring_setup *ring);
 
     /* Receive ring 'q' must not be used any more.  On return no DMA goes on
      * and nothing is written.  If 'final', stores in '*last_avail' and

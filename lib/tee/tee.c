@@ -49,8 +49,8 @@ struct iovtee_tee {
     /* Running receive queues of the guest, and the one that each receive
      * queue of 'nic' is attached to.  Neither array owns references: a queue
      * is taken out before it goes. */
-    struct iovtee_vq *vqs[IOVTEE_SESSION_MAX_QUEUES];
-    struct iovtee_vq *attached[MAX_RXQS];
+    struct iovtee_rxvq *vqs[IOVTEE_SESSION_MAX_QUEUES];
+    struct iovtee_rxvq *attached[MAX_RXQS];
 };
 
 /* A NIC port. */
@@ -73,11 +73,12 @@ static void settle(struct iovtee_tee *first) OVS_REQUIRES(mutex);
 static bool settle_one(struct iovtee_tee *) OVS_REQUIRES(mutex);
 static void couple(struct iovtee_tee *) OVS_REQUIRES(mutex);
 static void spread(const struct iovtee_tee *,
-                   struct iovtee_vq *const running[], size_t n,
-                   struct iovtee_vq *want[]) OVS_REQUIRES(mutex);
-static void detach_all_but(struct iovtee_tee *, struct iovtee_vq *const want[])
+                   struct iovtee_rxvq *const running[], size_t n,
+                   struct iovtee_rxvq *want[]) OVS_REQUIRES(mutex);
+static void detach_all_but(struct iovtee_tee *,
+                           struct iovtee_rxvq *const want[])
     OVS_REQUIRES(mutex);
-static bool attach(struct iovtee_tee *, struct iovtee_vq *const want[])
+static bool attach(struct iovtee_tee *, struct iovtee_rxvq *const want[])
     OVS_REQUIRES(mutex);
 static void warn_copy_only(struct iovtee_tee *) OVS_REQUIRES(mutex);
 static void uncouple(struct iovtee_tee *) OVS_REQUIRES(mutex);
@@ -360,7 +361,8 @@ iovtee_tee_release(struct iovtee_tee *tee)
 
 /* Receive queue 'q' of the guest, 'vq', runs from now on. */
 void
-iovtee_tee_vq_up(struct iovtee_tee *tee, unsigned int q, struct iovtee_vq *vq)
+iovtee_tee_vq_up(struct iovtee_tee *tee, unsigned int q,
+                 struct iovtee_rxvq *vq)
 {
     ovs_mutex_lock(&mutex);
     tee->vqs[q] = vq;
@@ -502,9 +504,9 @@ settle_one(struct iovtee_tee *tee)
 static void
 couple(struct iovtee_tee *tee)
 {
-    struct iovtee_vq *running[IOVTEE_SESSION_MAX_QUEUES];
+    struct iovtee_rxvq *running[IOVTEE_SESSION_MAX_QUEUES];
     struct iovtee_nic *nic = find_nic(tee->peer.nic);
-    struct iovtee_vq *want[MAX_RXQS];
+    struct iovtee_rxvq *want[MAX_RXQS];
     size_t n_running = 0;
 
     for (size_t q = 0; q < ARRAY_SIZE(tee->vqs); q++) {
@@ -534,8 +536,8 @@ couple(struct iovtee_tee *tee)
  * queues of the guest in 'running' that receive queue of the peer shall be
  * attached to, or NULL. */
 static void
-spread(const struct iovtee_tee *tee, struct iovtee_vq *const running[],
-       size_t n, struct iovtee_vq *want[])
+spread(const struct iovtee_tee *tee, struct iovtee_rxvq *const running[],
+       size_t n, struct iovtee_rxvq *want[])
 {
     size_t n_rxq = 0;
     size_t k = 0;
@@ -553,7 +555,7 @@ spread(const struct iovtee_tee *tee, struct iovtee_vq *const running[],
 /* Detaches every receive queue of the peer that is attached to another queue
  * of the guest than the one in 'want'. */
 static void
-detach_all_but(struct iovtee_tee *tee, struct iovtee_vq *const want[])
+detach_all_but(struct iovtee_tee *tee, struct iovtee_rxvq *const want[])
 {
     unsigned long *rxqs = bitmap_allocate(MAX_RXQS);
     bool any = false;
@@ -574,7 +576,7 @@ detach_all_but(struct iovtee_tee *tee, struct iovtee_vq *const want[])
 /* Attaches every receive queue of the peer to the queue of the guest that is
  * in 'want'.  Returns true if any is attached then. */
 static bool
-attach(struct iovtee_tee *tee, struct iovtee_vq *const want[])
+attach(struct iovtee_tee *tee, struct iovtee_rxvq *const want[])
 {
     bool any = false;
 
@@ -611,7 +613,7 @@ warn_copy_only(struct iovtee_tee *tee)
 static void
 uncouple(struct iovtee_tee *tee)
 {
-    static struct iovtee_vq *const none[MAX_RXQS];
+    static struct iovtee_rxvq *const none[MAX_RXQS];
 
     detach_all_but(tee, none);
 }

@@ -47,7 +47,7 @@
 struct ds;
 struct iovtee_nic;
 struct iovtee_tee;
-struct iovtee_vq;
+struct iovtee_rxvq;
 
 /* A guest port.  'name' is copied. */
 struct iovtee_tee *iovtee_tee_create(const char *name);
@@ -70,7 +70,7 @@ void iovtee_tee_nic_remove(struct iovtee_nic *);
 void iovtee_tee_hold(struct iovtee_tee *);
 void iovtee_tee_release(struct iovtee_tee *);
 void iovtee_tee_vq_up(struct iovtee_tee *, unsigned int q,
-                      struct iovtee_vq *);
+                      struct iovtee_rxvq *);
 void iovtee_tee_vq_down(struct iovtee_tee *, unsigned int q);
 
 /* For people: the guest that receive queue 'rxq' of NIC 'nic' is coupled with,

@@ -54,8 +54,8 @@ static const struct guest_layout layouts[] = {
 
 static struct guest guest;
 static struct guest_ring ring;
-static struct iovtee_session_ring session_ring;
-static struct iovtee_vq *vq;
+static struct iovtee_ring_setup session_ring;
+static struct iovtee_rxvq *vq;
 static atomic_uint32_t posted;
 
 /* What the guest has ever posted, if that is all of it. */
@@ -140,11 +140,11 @@ check_memory(void)
 static void
 check_invariants(void)
 {
-    struct iovtee_vq_info info;
+    struct iovtee_rxvq_info info;
     uint32_t n;
 
-    iovtee_vq_get_info(vq, &info);
-    CHECK(iovtee_vq_is_balanced(vq) && !info.n_violations);
+    iovtee_rxvq_get_info(vq, &info);
+    CHECK(iovtee_rxvq_is_balanced(vq) && !info.n_violations);
     CHECK(info.n[IOVTEE_GUEST] + info.n[IOVTEE_IDLE] + info.n[IOVTEE_NIC]
           + info.n[IOVTEE_SWITCH] == ring.size);
     CHECK(info.n[IOVTEE_NIC] == n_nic && info.n[IOVTEE_SWITCH] == n_switch);
@@ -229,8 +229,8 @@ lend(struct fuzz_input *in)
     bool unfit;
     unsigned int got;
 
-    got = iovtee_vq_post(vq, (void **) &in_nic[n_nic], n, all, max_frame,
-                         &posted, &unfit);
+    got = iovtee_rxvq_post(vq, (void **) &in_nic[n_nic], n, all, max_frame,
+                           &posted, &unfit);
     CHECK(got <= n);
     for (unsigned int i = 0; i < got; i++) {
         struct rte_mbuf *m = &in_nic[n_nic++]->mbuf;
@@ -273,7 +273,7 @@ receive(struct fuzz_input *in)
         m->ol_flags = 0;
         dp_packet_reset_cutlen(packet);
         dp_packet_reset_offsets(packet);
-        if (iovtee_vq_received(vq, &packet, 1)) {
+        if (iovtee_rxvq_received(vq, &packet, 1)) {
             CHECK(dp_packet_headroom(packet) == vq->hdr_len);
             check_in_guest(m->buf_addr, m->buf_len);
             in_switch[n_switch++] = packet;
@@ -313,7 +313,7 @@ deliver(struct fuzz_input *in)
     for (unsigned int i = 0; i < n; i++) {
         packets[i] = make_packet(in);
     }
-    iovtee_vq_deliver(vq, packets, n, fuzz_below(in, 4), &d);
+    iovtee_rxvq_deliver(vq, packets, n, fuzz_below(in, 4), &d);
     CHECK(d.n_dropped <= n);
 }
 
@@ -330,7 +330,7 @@ drop(struct fuzz_input *in)
 static void
 create(uint16_t last_avail, uint16_t last_used)
 {
-    struct iovtee_vq_config config = {
+    struct iovtee_rxvq_config config = {
         .port = "vm0",
         .ring = &session_ring,
         .zero_copy = true,
@@ -338,10 +338,10 @@ create(uint16_t last_avail, uint16_t last_used)
 
     session_ring.vring.last_avail = last_avail;
     session_ring.vring.last_used = last_used;
-    vq = iovtee_vq_create(&config);
+    vq = iovtee_rxvq_create(&config);
     CHECK(vq);
     atomic_store_relaxed(&vq->peer_port_id, VQ_PEER);
-    iovtee_vq_resume(vq, -1, NULL);
+    iovtee_rxvq_resume(vq, -1, NULL);
 }
 
 /* Ends the queue, while packets may be in the switch, and has all of them come
@@ -355,22 +355,22 @@ end(struct fuzz_input *in, uint16_t *last_avail, uint16_t *last_used)
         rte_pktmbuf_free(&in_nic[--n_nic]->mbuf);
     }
     check_invariants();
-    iovtee_vq_suspend(vq);
+    iovtee_rxvq_suspend(vq);
     *last_avail = *last_used = ring.start;
     if (fuzz_u8(in) & 1) {
-        iovtee_vq_finish(vq, last_avail, last_used);
+        iovtee_rxvq_finish(vq, last_avail, last_used);
         CHECK(*last_avail == *last_used);
     } else {
-        iovtee_vq_abandon(vq);
+        iovtee_rxvq_abandon(vq);
     }
     CHECK(vq->ledger.n[IOVTEE_GUEST] == ring.size);
-    CHECK(iovtee_vq_is_balanced(vq) && vq->n_orphans == n_out);
+    CHECK(iovtee_rxvq_is_balanced(vq) && vq->n_orphans == n_out);
     while (n_switch) {
         drop(in);
     }
-    CHECK(!vq->n_orphans && iovtee_vq_is_balanced(vq));
-    iovtee_vq_unref(vq);
-    iovtee_vq_sweep();
+    CHECK(!vq->n_orphans && iovtee_rxvq_is_balanced(vq));
+    iovtee_rxvq_unref(vq);
+    iovtee_rxvq_sweep();
 }
 
 static void
@@ -413,9 +413,9 @@ step(struct fuzz_input *in)
         break;
     case 14:
         if (fuzz_u8(in) & 1) {
-            iovtee_vq_drain(vq);
+            iovtee_rxvq_drain(vq);
         } else {
-            iovtee_vq_resume(vq, -1, NULL);
+            iovtee_rxvq_resume(vq, -1, NULL);
         }
         break;
     case 15:

@@ -150,10 +150,10 @@ static inline void
 check_books(const struct rig *rig)
 {
     for (unsigned int i = 0; i < rig->n_lanes; i++) {
-        struct iovtee_vq_info info;
+        struct iovtee_rxvq_info info;
 
-        iovtee_vq_get_info(rig->lanes[i].guest.vq, &info);
-        CHECK(iovtee_vq_is_balanced(rig->lanes[i].guest.vq));
+        iovtee_rxvq_get_info(rig->lanes[i].guest.vq, &info);
+        CHECK(iovtee_rxvq_is_balanced(rig->lanes[i].guest.vq));
         CHECK(info.n[IOVTEE_NIC] == rxq_info(rig, i).n_guest);
         CHECK(!info.n[IOVTEE_SWITCH]);
     }
@@ -219,7 +219,7 @@ lane_poll(struct rig *rig, struct lane *lane)
                   ? RTE_PKTMBUF_HEADROOM : 12));
     }
     lane->n_received += n;
-    iovtee_vq_deliver(lane->guest.vq, batch.packets, n, 8, &d);
+    iovtee_rxvq_deliver(lane->guest.vq, batch.packets, n, 8, &d);
     lane->n_lost += d.n_dropped;
     if (!lane->lazy) {
         lane_reap(lane);

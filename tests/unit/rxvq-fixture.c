@@ -82,8 +82,8 @@ void
 vq_fixture_open(struct vq_fixture *f, uint16_t last_avail, uint16_t last_used)
 {
     const struct vq_params *p = &f->params;
-    struct iovtee_session_ring *s = &f->session;
-    struct iovtee_vq_config config = {
+    struct iovtee_ring_setup *s = &f->session;
+    struct iovtee_rxvq_config config = {
         .port = "vm0",
         .q = 0,
         .ring = s,
@@ -101,11 +101,11 @@ vq_fixture_open(struct vq_fixture *f, uint16_t last_avail, uint16_t last_used)
     s->callfd = f->callfd;
     s->numa_id = -1;
 
-    f->vq = iovtee_vq_create(&config);
+    f->vq = iovtee_rxvq_create(&config);
     CHECK(f->vq);
     atomic_store_relaxed(&f->vq->peer_port_id, VQ_PEER);
-    CHECK(iovtee_vq_same_ring(f->vq, s));
-    iovtee_vq_resume(f->vq, f->callfd, NULL);
+    CHECK(iovtee_rxvq_same_ring(f->vq, s));
+    iovtee_rxvq_resume(f->vq, f->callfd, NULL);
 }
 
 /* Ends '*f', of whose queue all packets are home or delivered. */
@@ -117,13 +117,13 @@ vq_fixture_destroy(struct vq_fixture *f)
     vq_check_books(f);
     CHECK(!f->vq->ledger.n[IOVTEE_NIC] && !f->vq->ledger.n[IOVTEE_SWITCH]);
     CHECK(!vq_n_posted(f));
-    iovtee_vq_suspend(f->vq);
-    iovtee_vq_finish(f->vq, &last_avail, &last_used);
+    iovtee_rxvq_suspend(f->vq);
+    iovtee_rxvq_finish(f->vq, &last_avail, &last_used);
     CHECK(last_avail == last_used);
     vq_check_books(f);
     CHECK(!f->vq->n_orphans);
-    iovtee_vq_unref(f->vq);
-    iovtee_vq_sweep();
+    iovtee_rxvq_unref(f->vq);
+    iovtee_rxvq_sweep();
 
     vq_forgive(f);
     vq_check_memory(f);
@@ -315,8 +315,8 @@ vq_lend(struct vq_fixture *f, struct dp_packet *packets[], unsigned int n,
     bool unfit;
     unsigned int got;
 
-    got = iovtee_vq_post(f->vq, (void **) packets, n, false, max_frame,
-                         &f->posted, &unfit);
+    got = iovtee_rxvq_post(f->vq, (void **) packets, n, false, max_frame,
+                           &f->posted, &unfit);
     CHECK(got <= n);
     CHECK(vq_n_posted(f) == before + got);
     return got;
@@ -328,7 +328,7 @@ vq_fill(struct vq_fixture *f, struct dp_packet *packet, uint32_t len,
         uint32_t seed)
 {
     const struct vq_buffer *buffer
-        = &f->by_head[iovtee_vq_head(f->vq, packet)];
+        = &f->by_head[iovtee_rxvq_head(f->vq, packet)];
     struct rte_mbuf *m = &packet->mbuf;
     uint8_t *frame;
 
@@ -361,7 +361,7 @@ vq_receive(struct vq_fixture *f, uint32_t len, uint32_t seed)
 
     CHECK(vq_lend(f, &packet, 1, len) == 1);
     vq_fill(f, packet, len, seed);
-    CHECK(iovtee_vq_received(f->vq, &packet, 1) == 1);
+    CHECK(iovtee_rxvq_received(f->vq, &packet, 1) == 1);
     CHECK(vq_n_posted(f) == before);
     CHECK(dp_packet_headroom(packet) == f->params.hdr_len);
     return packet;
@@ -446,7 +446,7 @@ vq_deliver(struct vq_fixture *f, struct dp_packet *packet)
 {
     struct iovtee_delivery d;
 
-    iovtee_vq_deliver(f->vq, &packet, 1, 0, &d);
+    iovtee_rxvq_deliver(f->vq, &packet, 1, 0, &d);
     CHECK(!d.n_dropped && !d.n_retries);
 }
 
@@ -491,10 +491,10 @@ vq_check_memory(const struct vq_fixture *f)
 void
 vq_check_books(struct vq_fixture *f)
 {
-    struct iovtee_vq_info info;
+    struct iovtee_rxvq_info info;
 
-    iovtee_vq_get_info(f->vq, &info);
-    CHECK(iovtee_vq_is_balanced(f->vq));
+    iovtee_rxvq_get_info(f->vq, &info);
+    CHECK(iovtee_rxvq_is_balanced(f->vq));
     CHECK(!info.n_violations);
     CHECK(info.n[IOVTEE_NIC] == vq_n_posted(f));
 }

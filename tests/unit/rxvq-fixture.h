@@ -67,8 +67,8 @@ struct vq_fixture {
     struct vq_params params;
     struct guest guest;
     struct guest_ring ring;
-    struct iovtee_session_ring session;
-    struct iovtee_vq *vq;
+    struct iovtee_ring_setup session;
+    struct iovtee_rxvq *vq;
     int callfd;
 
     uint8_t *memory;            /* All buffers, in the guest's mapping... */

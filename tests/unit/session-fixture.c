@@ -103,7 +103,7 @@ rings_end(void *aux)
 }
 
 static void
-ring_start(void *aux, unsigned int q, const struct iovtee_session_ring *ring)
+ring_start(void *aux, unsigned int q, const struct iovtee_ring_setup *ring)
 {
     const struct iovtee_vring_config *c = &ring->vring;
     struct owner *o = aux;

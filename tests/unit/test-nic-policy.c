@@ -133,7 +133,7 @@ test_unfit(void)
             head = vq_post(guest, 100);
             guest_ring_set_avail(&guest->ring, guest->ring.avail_idx++, head);
             guest_ring_expose(&guest->ring);
-            iovtee_vq_deliver(guest->vq, &packet, 1, 8, &d);
+            iovtee_rxvq_deliver(guest->vq, &packet, 1, 8, &d);
             CHECK(d.n_dropped == 1);
             CHECK(guest->vq->vring.fault == IOVTEE_FAULT_HEAD_BUSY);
         }

@@ -74,8 +74,8 @@ copy_reasons(const struct vq_params *params)
 
     /* Nothing is posted while zero-copy is off, which is the reason then. */
     atomic_store_relaxed(&f.vq->zero_copy, false);
-    CHECK(!iovtee_vq_post(f.vq, (void **) &packet, 1, false, 60, &f.posted,
-                          &unfit));
+    CHECK(!iovtee_rxvq_post(f.vq, (void **) &packet, 1, false, 60, &f.posted,
+                            &unfit));
     CHECK(unfit);
     copy_one(&f, vq_host_packet(1514, 4, VQ_PEER), 1514, 4, 1,
              IOVTEE_COPY_DISABLED);
@@ -109,24 +109,24 @@ static void
 test_short(void)
 {
     struct dp_packet *packets[64];
-    struct iovtee_vq_info info;
+    struct iovtee_rxvq_info info;
     struct vq_fixture f;
     bool unfit;
 
     vq_fixture_init(&f, &legacy);
     vq_refill(&f, 1400);
-    CHECK(!iovtee_vq_post(f.vq, (void **) packets, 32, false, MAX_FRAME,
-                          &f.posted, &unfit));
+    CHECK(!iovtee_rxvq_post(f.vq, (void **) packets, 32, false, MAX_FRAME,
+                            &f.posted, &unfit));
     CHECK(unfit);
-    iovtee_vq_get_info(f.vq, &info);
+    iovtee_rxvq_get_info(f.vq, &info);
     CHECK(info.is_unfit && info.unfit == IOVTEE_COPY_SHORT);
     CHECK(info.unfit_len == 1400);
     copy_one(&f, vq_host_packet(1300, 1, VQ_PEER), 1300, 1, 1,
              IOVTEE_COPY_SHORT);
 
     /* Exactly long enough is long enough. */
-    CHECK(!iovtee_vq_post(f.vq, (void **) packets, 1, false, 1391,
-                          &f.posted, &unfit));
+    CHECK(!iovtee_rxvq_post(f.vq, (void **) packets, 1, false, 1391,
+                            &f.posted, &unfit));
     CHECK(unfit);
 
     /* So are all that had been too short before the NIC's MTU was changed. */
@@ -144,8 +144,8 @@ test_short(void)
     for (int i = 0; i < 64 - 64 / 8; i++) {
         vq_fill(&f, packets[i], 1390, i);
     }
-    CHECK(iovtee_vq_received(f.vq, packets, 32) == 32);
-    CHECK(iovtee_vq_received(f.vq, packets + 32, 24) == 24);
+    CHECK(iovtee_rxvq_received(f.vq, packets, 32) == 32);
+    CHECK(iovtee_rxvq_received(f.vq, packets + 32, 24) == 24);
     for (int i = 0; i < 64 - 64 / 8; i++) {
         vq_deliver(&f, packets[i]);
         CHECK(vq_reap(&f, 1390, i) == 1);
@@ -188,8 +188,9 @@ test_order(void)
                 packets[i] = vq_host_packet(60 + i, i, VQ_PEER);
             }
         }
-        CHECK(round != 1 || iovtee_vq_received(f.vq, packets, BURST) == BURST);
-        iovtee_vq_deliver(f.vq, packets, BURST, 0, &d);
+        CHECK(round != 1
+              || iovtee_rxvq_received(f.vq, packets, BURST) == BURST);
+        iovtee_rxvq_deliver(f.vq, packets, BURST, 0, &d);
         CHECK(!d.n_dropped);
         for (int i = 0; i < BURST; i++) {
             CHECK(vq_reap_raw(&f, &head, &len, &buffer));
@@ -208,7 +209,7 @@ chained(const struct vq_params *params, const uint32_t lens[], size_t n,
     enum iovtee_copy_reason reason
         = indirect ? IOVTEE_COPY_INDIRECT : IOVTEE_COPY_CHAINED;
     struct dp_packet *packet;
-    struct iovtee_vq_info info;
+    struct iovtee_rxvq_info info;
     struct vq_fixture f;
     bool unfit;
 
@@ -221,9 +222,9 @@ chained(const struct vq_params *params, const uint32_t lens[], size_t n,
     copy_one(&f, vq_host_packet(1514, 1, VQ_PEER), 1514, 1, 1, reason);
     copy_one(&f, vq_host_packet(14, 2, VQ_PEER), 14, 2, 1, reason);
     copy_one(&f, vq_switch_packet(700, 3), 700, 3, 1, IOVTEE_COPY_SWITCH);
-    CHECK(!iovtee_vq_post(f.vq, (void **) &packet, 1, false, 60, &f.posted,
-                          &unfit));
-    iovtee_vq_get_info(f.vq, &info);
+    CHECK(!iovtee_rxvq_post(f.vq, (void **) &packet, 1, false, 60, &f.posted,
+                            &unfit));
+    iovtee_rxvq_get_info(f.vq, &info);
     CHECK(unfit && info.is_unfit && info.unfit == reason);
     copy_one(&f, vq_host_packet(1514, 4, VQ_PEER), 1514, 4, 1, reason);
     vq_fixture_destroy(&f);
@@ -291,7 +292,7 @@ test_spanned(void)
         vq_fixture_init(&f, &params);
         vq_refill(&f, buf_len);
         packet = vq_host_packet(1514, 1, VQ_PEER);
-        iovtee_vq_deliver(f.vq, &packet, 1, 8, &d);
+        iovtee_rxvq_deliver(f.vq, &packet, 1, 8, &d);
         CHECK(d.n_dropped == 1 && d.n_retries == 0);
         CHECK(f.vq->counters.dropped[IOVTEE_DROP_TOO_BIG] == 1);
         CHECK(vq_reap_nothing(&f));
@@ -319,7 +320,7 @@ test_no_buffer(void)
 
     /* The guest has none at all: nothing to wait for. */
     packets[0] = vq_host_packet(60, 0, VQ_PEER);
-    iovtee_vq_deliver(f.vq, packets, 1, 8, &d);
+    iovtee_rxvq_deliver(f.vq, packets, 1, 8, &d);
     CHECK(d.n_dropped == 1 && d.n_retries == 0);
 
     /* It gets some, and perhaps returns them at once. */
@@ -327,7 +328,7 @@ test_no_buffer(void)
     for (int i = 0; i < NETDEV_MAX_BURST; i++) {
         packets[i] = vq_host_packet(60 + i, i, VQ_PEER);
     }
-    iovtee_vq_deliver(f.vq, packets, NETDEV_MAX_BURST, 8, &d);
+    iovtee_rxvq_deliver(f.vq, packets, NETDEV_MAX_BURST, 8, &d);
     CHECK(d.n_dropped == 16 && d.n_retries == 1);
     CHECK(f.vq->counters.dropped[IOVTEE_DROP_NO_BUFFER] == 17);
     CHECK(f.vq->counters.retries == 1);
@@ -342,7 +343,7 @@ test_no_buffer(void)
     guest_ring_expose(&f.ring);
     packets[0] = vq_host_packet(1514, 1, VQ_PEER);
     packets[1] = vq_host_packet(1000, 2, VQ_PEER);
-    iovtee_vq_deliver(f.vq, packets, 2, 0, &d);
+    iovtee_rxvq_deliver(f.vq, packets, 2, 0, &d);
     CHECK(d.n_dropped == 1 && d.n_retries == 0);
     vq_forgive(&f);
     CHECK(vq_reap(&f, 1000, 2) == 2);
@@ -393,7 +394,7 @@ test_segments(void)
         packet = i ? shell : vq_host_packet(1000, 1, VQ_PEER);
         tail = i ? vq_host_packet(1000, 1, VQ_PEER) : shell;
         CHECK(!rte_pktmbuf_chain(&packet->mbuf, &tail->mbuf));
-        CHECK(iovtee_vq_received(f.vq, &packet, 1) == 0);
+        CHECK(iovtee_rxvq_received(f.vq, &packet, 1) == 0);
         CHECK(f.vq->counters.dropped[IOVTEE_DROP_SCATTERED] == i + 1);
         vq_check_books(&f);
         CHECK(!vq_n_posted(&f));
@@ -407,7 +408,7 @@ test_segments(void)
     batch[1] = vq_host_packet(64, 1, VQ_PEER);
     CHECK(vq_lend(&f, &batch[2], 1, MAX_FRAME) == 1);
     vq_fill(&f, batch[2], 128, 2);
-    CHECK(iovtee_vq_received(f.vq, batch, 3) == 3);
+    CHECK(iovtee_rxvq_received(f.vq, batch, 3) == 3);
     for (int i = 0; i < 3; i++) {
         dp_packet_delete(batch[i]);
     }

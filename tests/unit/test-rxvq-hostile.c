@@ -55,7 +55,7 @@ test_busy(void)
     for (int i = 0; i < 3; i++) {
         packets[i] = vq_receive(&f, 1514, i);
     }
-    head = iovtee_vq_head(f.vq, packets[0]);
+    head = iovtee_rxvq_head(f.vq, packets[0]);
     guest_ring_set_avail(&f.ring, f.ring.avail_idx++, head);
     guest_ring_expose(&f.ring);
     for (int i = 0; i < SIZE - 3; i++) {
@@ -66,7 +66,7 @@ test_busy(void)
     for (int i = 0; i < 3; i++) {
         struct dp_packet *packet = vq_host_packet(100, 1, VQ_PEER);
 
-        iovtee_vq_deliver(f.vq, &packet, 1, 8, &d);
+        iovtee_rxvq_deliver(f.vq, &packet, 1, 8, &d);
         CHECK(d.n_dropped == 1);
         CHECK(f.vq->vring.fault == IOVTEE_FAULT_HEAD_BUSY);
         CHECK(f.vq->counters.faults[IOVTEE_FAULT_HEAD_BUSY] == 1);
@@ -105,7 +105,7 @@ test_overlap(void)
         vq_fixture_init(&f, &modern);
         vq_refill(&f, BUF_LEN);
         packet = vq_receive(&f, sizeof frame, 1);
-        addr = f.ring.desc[iovtee_vq_head(f.vq, packet)].addr + 100;
+        addr = f.ring.desc[iovtee_rxvq_head(f.vq, packet)].addr + 100;
         for (int i = 0; i < n; i++) {
             uint16_t idx = modern.start + 1 + i;
             uint16_t head = f.ring.avail[2 + idx % SIZE];
@@ -117,7 +117,7 @@ test_overlap(void)
         }
 
         dp_packet_pull(packet, 4);
-        iovtee_vq_deliver(f.vq, &packet, 1, 0, &d);
+        iovtee_rxvq_deliver(f.vq, &packet, 1, 0, &d);
         CHECK(!d.n_dropped && f.vq->counters.copied[IOVTEE_COPY_MOVED] == 1);
         CHECK(f.vq->vring.published == (uint16_t) (modern.start + n));
 
@@ -151,12 +151,12 @@ test_huge(void)
             .flags = IOVTEE_DESC_F_WRITE,
         });
     }
-    CHECK(!iovtee_vq_post(f.vq, objs, 1, false, UINT16_MAX, &f.posted,
-                          &unfit));
+    CHECK(!iovtee_rxvq_post(f.vq, objs, 1, false, UINT16_MAX, &f.posted,
+                            &unfit));
     CHECK(unfit);
-    CHECK(iovtee_vq_post(f.vq, objs, 1, false,
-                         UINT16_MAX - RTE_PKTMBUF_HEADROOM, &f.posted,
-                         &unfit) == 1);
+    CHECK(iovtee_rxvq_post(f.vq, objs, 1, false,
+                           UINT16_MAX - RTE_PKTMBUF_HEADROOM, &f.posted,
+                           &unfit) == 1);
     CHECK(((struct rte_mbuf *) objs[0])->buf_len == UINT16_MAX);
     rte_mempool_put(f.vq->shells, objs[0]);
     vq_fixture_destroy(&f);
@@ -211,7 +211,7 @@ suffer(struct vq_fixture *f)
         m->data_len = m->pkt_len = 600;
         m->port = VQ_PEER;
     }
-    n = iovtee_vq_received(f->vq, packets, n);
+    n = iovtee_rxvq_received(f->vq, packets, n);
     if (n > 4) {
         dp_packet_delete(packets[--n]);
         dp_packet_push_zeros(packets[0], 40);
@@ -219,8 +219,8 @@ suffer(struct vq_fixture *f)
     if (n < ARRAY_SIZE(packets)) {
         packets[n++] = vq_host_packet(1514, 1, VQ_PEER);
     }
-    iovtee_vq_deliver(f->vq, packets, n, 8, &d);
-    CHECK(iovtee_vq_is_balanced(f->vq));
+    iovtee_rxvq_deliver(f->vq, packets, n, 8, &d);
+    CHECK(iovtee_rxvq_is_balanced(f->vq));
     CHECK(!vq_n_posted(f));
 }
 
@@ -242,7 +242,7 @@ test_scribble(void)
 
         /* A driver that resets the ring. */
         guest_ring_set_avail_idx(&f->ring, avail_idx);
-        iovtee_vq_unref(f->vq);
+        iovtee_rxvq_unref(f->vq);
         vq_fixture_open(f, modern.start, modern.start);
         for (int j = 0; j < 20; j++) {
             avail_idx += unit_random_below(16);
@@ -254,20 +254,20 @@ test_scribble(void)
         for (size_t j = 0; j < IOVTEE_N_COPY_REASONS; j++) {
             n_copied += f->vq->counters.copied[j];
         }
-        iovtee_vq_suspend(f->vq);
+        iovtee_rxvq_suspend(f->vq);
         if (unit_random_below(2)) {
-            iovtee_vq_finish(f->vq, &last_avail, &last_used);
+            iovtee_rxvq_finish(f->vq, &last_avail, &last_used);
             CHECK(last_avail == last_used);
         } else {
-            iovtee_vq_abandon(f->vq);
+            iovtee_rxvq_abandon(f->vq);
         }
-        CHECK(iovtee_vq_is_balanced(f->vq) && !f->vq->n_orphans);
-        iovtee_vq_sweep();
+        CHECK(iovtee_rxvq_is_balanced(f->vq) && !f->vq->n_orphans);
+        iovtee_rxvq_sweep();
     }
     atomic_store_relaxed(&done, true);
     xpthread_join(thread, NULL);
-    iovtee_vq_unref(f->vq);
-    iovtee_vq_sweep();
+    iovtee_rxvq_unref(f->vq);
+    iovtee_rxvq_sweep();
     CHECK(n_faults && n_in_place && n_copied);
 }
 

@@ -102,14 +102,14 @@ finish(struct vq_fixture *f, uint32_t n_taken, uint32_t n_orphans,
     uint16_t last_used;
     bool filler;
 
-    iovtee_vq_suspend(f->vq);
+    iovtee_rxvq_suspend(f->vq);
     n_taken -= count_left(f);
     CHECK(vq_reap_nothing(f));
-    iovtee_vq_finish(f->vq, last_avail, &last_used);
+    iovtee_rxvq_finish(f->vq, last_avail, &last_used);
     CHECK(*last_avail == last_used);
     CHECK(last_used == (uint16_t) (used + n_taken));
     CHECK(f->vq->n_orphans == n_orphans);
-    CHECK(iovtee_vq_is_balanced(f->vq));
+    CHECK(iovtee_rxvq_is_balanced(f->vq));
     for (uint32_t i = 0; i < n_taken; i++) {
         CHECK(reap_unused(f, &filler));
         n_empty += !filler;
@@ -125,7 +125,7 @@ test_finish(void)
     struct dp_packet *lent[2], *packets[3];
     struct iovtee_delivery d;
     uint16_t last_avail, again;
-    struct iovtee_vq *old;
+    struct iovtee_rxvq *old;
     struct vq_fixture f;
 
     vq_fixture_init(&f, &modern);
@@ -136,7 +136,7 @@ test_finish(void)
     }
 
     /* What is still in the switch when it is drained gets through. */
-    iovtee_vq_drain(f.vq);
+    iovtee_rxvq_drain(f.vq);
     CHECK(vq_lend(&f, &lent[0], 1, MAX_FRAME) == 0);
     vq_deliver(&f, packets[0]);
     CHECK(vq_reap(&f, 1514, 0) == 1);
@@ -147,15 +147,15 @@ test_finish(void)
     /* Four are left. */
     finish(&f, 4, 2, &last_avail);
     CHECK(last_avail == (uint16_t) (modern.start + 5));
-    iovtee_vq_finish(f.vq, &again, &again);
+    iovtee_rxvq_finish(f.vq, &again, &again);
     CHECK(again == last_avail && vq_reap_nothing(&f));
-    iovtee_vq_deliver(f.vq, packets + 1, 1, 0, &d);
+    iovtee_rxvq_deliver(f.vq, packets + 1, 1, 0, &d);
     CHECK(d.n_dropped == 1);
     CHECK(f.vq->counters.dropped[IOVTEE_DROP_STOPPED] == 1);
     CHECK(f.vq->n_orphans == 1);
     old = f.vq;
-    iovtee_vq_unref(old);
-    iovtee_vq_sweep();
+    iovtee_rxvq_unref(old);
+    iovtee_rxvq_sweep();
 
     /* The successor has the same buffers, and none of the shells. */
     vq_refill(&f, BUF_LEN);
@@ -174,7 +174,7 @@ test_finish(void)
     vq_deliver(&f, packets[2]);
     CHECK(f.vq->counters.copied[IOVTEE_COPY_HOST_BUFFER] == 1);
     CHECK(old->n_orphans == 0);
-    iovtee_vq_sweep();
+    iovtee_rxvq_sweep();
     vq_fixture_destroy(&f);
 }
 
@@ -198,14 +198,14 @@ test_left(void)
     while (n) {
         rte_pktmbuf_free(&lent[--n]->mbuf);
     }
-    iovtee_vq_suspend(f.vq);
-    iovtee_vq_finish(f.vq, &last_avail, &last_avail);
+    iovtee_rxvq_suspend(f.vq);
+    iovtee_rxvq_finish(f.vq, &last_avail, &last_avail);
     CHECK(last_avail == (uint16_t) (modern.start + 2));
     CHECK(vq_reap_nothing(&f) && !f.vq->counters.fillers);
-    CHECK(iovtee_vq_is_balanced(f.vq));
+    CHECK(iovtee_rxvq_is_balanced(f.vq));
     vq_check_memory(&f);
-    iovtee_vq_unref(f.vq);
-    iovtee_vq_sweep();
+    iovtee_rxvq_unref(f.vq);
+    iovtee_rxvq_sweep();
 
     /* The successor finds them where they are. */
     vq_fixture_open(&f, last_avail, last_avail);
@@ -237,14 +237,14 @@ test_left_other(void)
     guest_ring_set_avail(&f.ring, modern.start + 7, 3);
     guest_ring_set_avail(&f.ring, modern.start + 6, 3);
     guest_ring_set_avail(&f.ring, modern.start + 5, UINT16_MAX);
-    iovtee_vq_suspend(f.vq);
-    iovtee_vq_finish(f.vq, &last_avail, &last_avail);
+    iovtee_rxvq_suspend(f.vq);
+    iovtee_rxvq_finish(f.vq, &last_avail, &last_avail);
     CHECK(last_avail == (uint16_t) (modern.start + 7));
     for (int i = 0; i < 7; i++) {
         CHECK(reap_unused(&f, &filler));
     }
     CHECK(vq_reap_nothing(&f));
-    CHECK(iovtee_vq_is_balanced(f.vq));
+    CHECK(iovtee_rxvq_is_balanced(f.vq));
     vq_fixture_destroy(&f);
 }
 
@@ -278,10 +278,10 @@ test_fillers(void)
     guest_ring_expose(&f.ring);
     CHECK(vq_lend(&f, &packet, 1, MAX_FRAME) == 1);
     vq_fill(&f, packet, 100, 1);
-    CHECK(iovtee_vq_received(f.vq, &packet, 1) == 1);
+    CHECK(iovtee_rxvq_received(f.vq, &packet, 1) == 1);
     CHECK(f.vq->ledger.n[IOVTEE_IDLE] == 4 + SIZE / 8);
-    iovtee_vq_suspend(f.vq);
-    iovtee_vq_finish(f.vq, &last_avail, &last_avail);
+    iovtee_rxvq_suspend(f.vq);
+    iovtee_rxvq_finish(f.vq, &last_avail, &last_avail);
     for (int i = 0; i < 4 + SIZE / 8; i++) {
         CHECK(reap_unused(&f, &filler));
         CHECK(filler == (i == 1));
@@ -305,21 +305,21 @@ test_abandon(void)
     packet = vq_receive(&f, 1514, 1);
     rte_pktmbuf_free(&lent->mbuf);
     vq_forgive(&f);
-    iovtee_vq_suspend(f.vq);
-    iovtee_vq_abandon(f.vq);
+    iovtee_rxvq_suspend(f.vq);
+    iovtee_rxvq_abandon(f.vq);
     CHECK(f.vq->n_orphans == 1);
-    iovtee_vq_abandon(f.vq);
-    iovtee_vq_finish(f.vq, &unused, &unused);
+    iovtee_rxvq_abandon(f.vq);
+    iovtee_rxvq_finish(f.vq, &unused, &unused);
     CHECK(f.vq->n_orphans == 1);
     CHECK(vq_reap_nothing(&f));
     vq_check_memory(&f);
     dp_packet_delete(packet);
     CHECK(!f.vq->n_orphans);
-    CHECK(iovtee_vq_is_balanced(f.vq));
+    CHECK(iovtee_rxvq_is_balanced(f.vq));
 
     /* The driver has made the ring anew. */
-    iovtee_vq_unref(f.vq);
-    iovtee_vq_sweep();
+    iovtee_rxvq_unref(f.vq);
+    iovtee_rxvq_sweep();
     vq_fixture_open(&f, modern.start, modern.start);
     vq_deliver(&f, vq_receive(&f, 1514, 2));
     CHECK(vq_reap(&f, 1514, 2) == 1);
@@ -345,9 +345,9 @@ struct walk {
 static void
 walk_check(struct walk *w)
 {
-    const struct iovtee_vq *vq = w->f.vq;
+    const struct iovtee_rxvq *vq = w->f.vq;
 
-    CHECK(iovtee_vq_is_balanced(w->f.vq));
+    CHECK(iovtee_rxvq_is_balanced(w->f.vq));
     CHECK(vq->vring.fault == IOVTEE_FAULT_NONE);
     CHECK(vq->ledger.n[IOVTEE_NIC] == w->n_nic);
     CHECK(vq->ledger.n[IOVTEE_SWITCH] == w->n_inside);
@@ -433,7 +433,7 @@ walk_switch(struct walk *w)
     default:
         break;
     }
-    iovtee_vq_deliver(w->f.vq, &packet, 1, 0, &d);
+    iovtee_rxvq_deliver(w->f.vq, &packet, 1, 0, &d);
     CHECK(pushed || !d.n_dropped);
     if (!d.n_dropped) {
         walk_sent(w, pushed, len, seed);
@@ -450,7 +450,7 @@ walk_receive(struct walk *w)
         w->nic[i] = w->nic[--w->n_nic];
         vq_fill(&w->f, packet, 14 + unit_random_below(1500), w->seed);
         packet->md.skb_priority = w->seed++;
-        CHECK(iovtee_vq_received(w->f.vq, &packet, 1) == 1);
+        CHECK(iovtee_rxvq_received(w->f.vq, &packet, 1) == 1);
         w->inside[w->n_inside++] = packet;
     }
 }
@@ -464,7 +464,7 @@ walk_copy(struct walk *w)
 
     packet = (unit_random_below(2) ? vq_switch_packet(len, w->seed)
               : vq_host_packet(len, w->seed, VQ_PEER));
-    iovtee_vq_deliver(w->f.vq, &packet, 1, 0, &d);
+    iovtee_rxvq_deliver(w->f.vq, &packet, 1, 0, &d);
     if (!d.n_dropped) {
         walk_sent(w, 0, len, w->seed);
     }
@@ -485,7 +485,7 @@ walk_free_orphans(struct walk *w, size_t keep)
     while (w->n_orphans > keep) {
         dp_packet_delete(w->orphans[--w->n_orphans]);
     }
-    iovtee_vq_sweep();
+    iovtee_rxvq_sweep();
 }
 
 /* Suspends the queue, and resumes it or replaces it by another one. */
@@ -496,9 +496,9 @@ walk_suspend(struct walk *w)
 
     walk_take_from_nic(w);
     if (unit_random_below(2)) {
-        iovtee_vq_suspend(f->vq);
+        iovtee_rxvq_suspend(f->vq);
         walk_check(w);
-        iovtee_vq_resume(f->vq, f->callfd, NULL);
+        iovtee_rxvq_resume(f->vq, f->callfd, NULL);
     } else {
         uint16_t last_avail;
 
@@ -510,8 +510,8 @@ walk_suspend(struct walk *w)
             w->orphans[w->n_orphans++] = w->inside[--w->n_inside];
         }
         w->n_in_place += f->vq->counters.zero_copied;
-        iovtee_vq_unref(f->vq);
-        iovtee_vq_sweep();
+        iovtee_rxvq_unref(f->vq);
+        iovtee_rxvq_sweep();
         vq_fixture_open(f, last_avail, last_avail);
     }
 }
@@ -592,7 +592,7 @@ test_crash(void)
     params.inflight = table;
     vq_fixture_init(&w.f, &params);
     for (int i = 0; i < 100; i++) {
-        struct iovtee_vq *dead = w.f.vq;
+        struct iovtee_rxvq *dead = w.f.vq;
         uint32_t n_ours;
 
         for (uint32_t step = 20 + unit_random_below(100); step; step--) {
@@ -610,14 +610,14 @@ test_crash(void)
         CHECK(w.f.vq->ledger.n[IOVTEE_IDLE] == n_ours);
 
         /* For tidiness. */
-        iovtee_vq_abandon(dead);
+        iovtee_rxvq_abandon(dead);
         while (w.n_inside) {
             dp_packet_delete(w.inside[--w.n_inside]);
         }
         walk_take_from_nic(&w);
         CHECK(!dead->n_orphans);
-        iovtee_vq_unref(dead);
-        iovtee_vq_sweep();
+        iovtee_rxvq_unref(dead);
+        iovtee_rxvq_sweep();
         atomic_init(&w.f.posted, 0);
         walk_check(&w);
     }

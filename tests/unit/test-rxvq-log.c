@@ -93,7 +93,7 @@ mark(void *replica_, uint64_t gpa, uint64_t len)
 static void
 begin_log(struct replica *r, struct vq_fixture *f)
 {
-    iovtee_vq_suspend(f->vq);
+    iovtee_rxvq_suspend(f->vq);
     *r = (struct replica) {
         .f = f,
         .memory = xmemdup(f->memory, f->memory_size),
@@ -101,7 +101,7 @@ begin_log(struct replica *r, struct vq_fixture *f)
         .log = { mark, r },
     };
     r->used = xmemdup(f->ring.used, r->used_size);
-    iovtee_vq_resume(f->vq, f->callfd, &r->log);
+    iovtee_rxvq_resume(f->vq, f->callfd, &r->log);
 }
 
 static void
@@ -118,10 +118,10 @@ end_log(struct replica *r)
     struct vq_fixture *f = CONST_CAST(struct vq_fixture *, r->f);
     unsigned int n_marks;
 
-    iovtee_vq_suspend(f->vq);
+    iovtee_rxvq_suspend(f->vq);
     check_replica(r);
     n_marks = r->n_marks;
-    iovtee_vq_resume(f->vq, f->callfd, NULL);
+    iovtee_rxvq_resume(f->vq, f->callfd, NULL);
     vq_deliver(f, vq_host_packet(1000, 99, VQ_PEER));
     vq_reap(f, 1000, 99);
     CHECK(r->n_marks == n_marks);
@@ -171,7 +171,7 @@ test_burst(void)
     for (uint32_t i = 0; i < NETDEV_MAX_BURST; i++) {
         packets[i] = vq_host_packet(60, i, VQ_PEER);
     }
-    iovtee_vq_deliver(f.vq, packets, NETDEV_MAX_BURST, 0, &d);
+    iovtee_rxvq_deliver(f.vq, packets, NETDEV_MAX_BURST, 0, &d);
     CHECK(!d.n_dropped);
     check_replica(&r);
     for (uint32_t i = 0; i < NETDEV_MAX_BURST; i++) {
@@ -223,7 +223,7 @@ test_pieces(void)
     guest_ring_expose(&f.ring);
     begin_log(&r, &f);
     packet = vq_host_packet(1514, 1, VQ_PEER);
-    iovtee_vq_deliver(f.vq, &packet, 1, 0, &d);
+    iovtee_rxvq_deliver(f.vq, &packet, 1, 0, &d);
     CHECK(d.n_dropped == 1);
     check_replica(&r);
     vq_refill(&f, BUF_LEN);
@@ -248,8 +248,8 @@ test_post(void)
     vq_fixture_init(&f, &modern);
     vq_refill(&f, BUF_LEN);
     begin_log(&r, &f);
-    CHECK(!iovtee_vq_post(f.vq, (void **) &packet, 1, false, MAX_FRAME,
-                          &f.posted, &unfit));
+    CHECK(!iovtee_rxvq_post(f.vq, (void **) &packet, 1, false, MAX_FRAME,
+                            &f.posted, &unfit));
     CHECK(unfit);
     end_log(&r);
     vq_refill(&f, BUF_LEN);
@@ -284,8 +284,8 @@ test_in_switch(void)
     memset((uint8_t *) dp_packet_data(packets[2]) + 1000, 'x', 9);
     vq_deliver(&f, packets[0]);
     dp_packet_delete(packets[1]);
-    iovtee_vq_suspend(f.vq);
-    iovtee_vq_finish(f.vq, &last_avail, &last_used);
+    iovtee_rxvq_suspend(f.vq);
+    iovtee_rxvq_finish(f.vq, &last_avail, &last_used);
     check_replica(&r);
     vq_forgive(&f);
     CHECK(vq_reap(&f, 1514, 0) == 1);
@@ -304,8 +304,8 @@ test_in_switch(void)
     n_marks = r.n_marks;
     dp_packet_delete(packets[2]);
     CHECK(r.n_marks == n_marks);
-    iovtee_vq_unref(f.vq);
-    iovtee_vq_sweep();
+    iovtee_rxvq_unref(f.vq);
+    iovtee_rxvq_sweep();
     free(r.memory);
     free(r.used);
     vq_fixture_open(&f, last_avail, last_used);

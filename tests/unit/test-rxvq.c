@@ -113,7 +113,7 @@ vlan_offload(const struct vq_params *params)
     vq_fill(&f, packet, LEN, 1);
     memset(rte_pktmbuf_prepend(&packet->mbuf, 4), 0xaa, 4);
     CHECK(packet->mbuf.data_off == RTE_PKTMBUF_HEADROOM - 4);
-    CHECK(iovtee_vq_received(f.vq, &packet, 1) == 1);
+    CHECK(iovtee_rxvq_received(f.vq, &packet, 1) == 1);
     CHECK(dp_packet_headroom(packet) == params->hdr_len - 4);
     vq_deliver(&f, packet);
 
@@ -126,7 +126,7 @@ vlan_offload(const struct vq_params *params)
     CHECK(vq_lend(&f, &packet, 1, MAX_FRAME) == 1);
     vq_fill(&f, packet, LEN, 1);
     packet->mbuf.data_off -= params->hdr_len + 1;
-    CHECK(iovtee_vq_received(f.vq, &packet, 1) == 0);
+    CHECK(iovtee_rxvq_received(f.vq, &packet, 1) == 0);
     CHECK(f.vq->counters.dropped[IOVTEE_DROP_OVERRUN] == 1);
 
     /* So is more than the buffer holds. */
@@ -134,7 +134,7 @@ vlan_offload(const struct vq_params *params)
     vq_fill(&f, packet, LEN, 1);
     packet->mbuf.data_len = packet->mbuf.pkt_len
         = BUF_LEN - params->hdr_len + 1;
-    CHECK(iovtee_vq_received(f.vq, &packet, 1) == 0);
+    CHECK(iovtee_rxvq_received(f.vq, &packet, 1) == 0);
     CHECK(f.vq->counters.dropped[IOVTEE_DROP_OVERRUN] == 2);
     vq_fixture_destroy(&f);
 }
@@ -270,8 +270,8 @@ test_reserve(void)
         vq_refill(&f, BUF_LEN);
 
         /* All or nothing, more than there is. */
-        CHECK(!iovtee_vq_post(f.vq, (void **) packets, size - reserve + 1,
-                              true, MAX_FRAME, &f.posted, &unfit));
+        CHECK(!iovtee_rxvq_post(f.vq, (void **) packets, size - reserve + 1,
+                                true, MAX_FRAME, &f.posted, &unfit));
         CHECK(!unfit);
         for (n = 0; more; n += more) {
             more = vq_lend(&f, packets + n, 32, MAX_FRAME);
@@ -287,8 +287,8 @@ test_reserve(void)
         vq_check_books(&f);
         CHECK(f.vq->ledger.n[IOVTEE_IDLE] == n);
         vq_refill(&f, BUF_LEN);
-        CHECK(iovtee_vq_post(f.vq, (void **) packets, n, true, MAX_FRAME,
-                             &f.posted, &unfit) == n);
+        CHECK(iovtee_rxvq_post(f.vq, (void **) packets, n, true, MAX_FRAME,
+                               &f.posted, &unfit) == n);
         rte_mempool_put_bulk(f.vq->shells, (void **) packets, n);
         vq_fixture_destroy(&f);
     }
@@ -379,7 +379,7 @@ notify(bool event_idx)
                           : vq_host_packet(60, j, VQ_PEER));
         }
         CHECK(!n_interrupts(&f));
-        iovtee_vq_deliver(f.vq, packets, 4, 0, &d);
+        iovtee_rxvq_deliver(f.vq, packets, 4, 0, &d);
         CHECK(!d.n_dropped);
         CHECK(n_interrupts(&f) == 1);
         for (int j = 0; j < 4; j++) {
@@ -411,12 +411,12 @@ notify(bool event_idx)
 
     /* None where there is no way. */
     CHECK(!guest_ring_enable_interrupts(&f.ring));
-    iovtee_vq_set_callfd(f.vq, -1);
+    iovtee_rxvq_set_callfd(f.vq, -1);
     vq_refill(&f, BUF_LEN);
     vq_deliver(&f, vq_receive(&f, 60, 1));
     CHECK(!n_interrupts(&f));
     CHECK(f.vq->counters.ring.guest_notifications == 10 + event_idx);
-    iovtee_vq_set_callfd(f.vq, f.callfd);
+    iovtee_rxvq_set_callfd(f.vq, f.callfd);
     CHECK(n_interrupts(&f) == 1);
     CHECK(vq_reap(&f, 60, 1) == 1);
     vq_fixture_destroy(&f);
@@ -439,11 +439,11 @@ static void *
 deliver_late(void *late_)
 {
     struct late *late = late_;
-    struct iovtee_vq_info info;
+    struct iovtee_rxvq_info info;
 
     do {
-        iovtee_vq_get_info(late->f->vq, &info);
-    } while (info.state == IOVTEE_VQ_RUNNING);
+        iovtee_rxvq_get_info(late->f->vq, &info);
+    } while (info.state == IOVTEE_RXVQ_RUNNING);
     xnanosleep_no_quiesce(20 * 1000 * 1000);
 
     /* As a flow does that changes a header. */
@@ -465,13 +465,13 @@ test_late(void)
 
     struct late late = { .f = &f, .packet = vq_receive(&f, 1514, 1) };
     thread = ovs_thread_create("late", deliver_late, &late);
-    iovtee_vq_suspend(f.vq);
+    iovtee_rxvq_suspend(f.vq);
     CHECK(!f.vq->ledger.n[IOVTEE_SWITCH]);
     xpthread_join(thread, NULL);
 
-    iovtee_vq_resume(f.vq, -1, NULL);
+    iovtee_rxvq_resume(f.vq, -1, NULL);
     late.packet = vq_receive(&f, 1514, 2);
-    iovtee_vq_suspend(f.vq);
+    iovtee_rxvq_suspend(f.vq);
     CHECK(f.vq->ledger.n[IOVTEE_SWITCH] == 1);
     dp_packet_delete(late.packet);
     vq_forgive(&f);

@@ -14,7 +14,7 @@
  * limitations under the License.
  */
 
-/* Unit tests of session/session, with the fake librte_vhost of fake-vhost.h. */
+/* Unit tests of lib/session, with the fake librte_vhost of fake-vhost.h. */
 
 #include <config.h>
 

@@ -39,7 +39,7 @@ struct iovtee_nic {
     char name[16];
     bool exists;
     unsigned int n_detached;    /* Times that queues were detached. */
-    struct iovtee_vq *attached[N_RXQS];
+    struct iovtee_rxvq *attached[N_RXQS];
 };
 
 /* Receive queues of a NIC. */
@@ -52,7 +52,7 @@ struct claim {
 struct guest {
     char name[16];
     struct iovtee_tee *tee;
-    struct iovtee_vq *vq;
+    struct iovtee_rxvq *vq;
     bool running, enabled, held;
     struct claim wanted, had;   /* What was asked for, what it has. */
 };
@@ -81,7 +81,7 @@ iovtee_nic_copy_only(const struct iovtee_nic *nic OVS_UNUSED)
 /* A queue goes from one guest to another only by way of none. */
 int
 iovtee_nic_attach(struct iovtee_nic *nic, unsigned int id,
-                  struct iovtee_vq *vq)
+                  struct iovtee_rxvq *vq)
 {
     CHECK(nic->exists && id < N_RXQS && !nic->attached[id]);
     nic->attached[id] = vq;
@@ -316,7 +316,7 @@ test_keep(void)
 /* Starts the receive queues of 'tee' that are set in 'up', of those in 'vqs',
  * and stops the other ones. */
 static void
-set_queues(struct iovtee_tee *tee, struct iovtee_vq *vqs, unsigned int up)
+set_queues(struct iovtee_tee *tee, struct iovtee_rxvq *vqs, unsigned int up)
 {
     for (unsigned int q = 0; q < N_RXQS; q++) {
         if (up & 1u << q) {
@@ -342,7 +342,7 @@ print_queues(struct iovtee_tee *tee)
 
 /* Several queues of one guest, one by one. */
 static void
-queues_one_by_one(struct iovtee_tee *tee, struct iovtee_vq *vqs)
+queues_one_by_one(struct iovtee_tee *tee, struct iovtee_rxvq *vqs)
 {
     printf("One by one.\n");
     set_queues(tee, vqs, 0xf);
@@ -355,7 +355,7 @@ queues_one_by_one(struct iovtee_tee *tee, struct iovtee_vq *vqs)
 
 /* All at once, while others want something. */
 static void
-queues_at_once(struct iovtee_tee *tee, struct iovtee_vq *vqs)
+queues_at_once(struct iovtee_tee *tee, struct iovtee_rxvq *vqs)
 {
     printf("All at once.\n");
     iovtee_tee_hold(tee);
@@ -380,7 +380,7 @@ queues_at_once(struct iovtee_tee *tee, struct iovtee_vq *vqs)
 
 /* Some of them at once. */
 static void
-queues_in_part(struct iovtee_tee *tee, struct iovtee_vq *vqs)
+queues_in_part(struct iovtee_tee *tee, struct iovtee_rxvq *vqs)
 {
     printf("One ends and one begins.\n");
     iovtee_tee_hold(tee);
@@ -399,7 +399,7 @@ queues_in_part(struct iovtee_tee *tee, struct iovtee_vq *vqs)
 static void
 test_queues(void)
 {
-    struct iovtee_vq *vqs = xzalloc_cacheline(N_RXQS * sizeof *vqs);
+    struct iovtee_rxvq *vqs = xzalloc_cacheline(N_RXQS * sizeof *vqs);
     struct iovtee_tee *tee;
 
     setup();

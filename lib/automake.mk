@@ -48,8 +48,15 @@ lib_libiovtee_a_SOURCES = \
 	lib/guest/qos.h \
 	lib/nic/dma.c \
 	lib/nic/dma.h \
+	lib/nic/nic-driver.c \
+	lib/nic/nic-driver.h \
+	lib/nic/nic-ports.c \
+	lib/nic/nic-ports.h \
 	lib/nic/nic-private.h \
 	lib/nic/nic-rxq.c \
+	lib/nic/nic-rxq.h \
+	lib/nic/nic-stop.c \
+	lib/nic/nic-stop.h \
 	lib/nic/nic.c \
 	lib/nic/nic.h \
 	lib/queue/pool.c \
@@ -64,6 +71,7 @@ lib_libiovtee_a_SOURCES = \
 	lib/queue/rxvq.h \
 	lib/session/session-events.c \
 	lib/session/session-private.h \
+	lib/session/session-registry.c \
 	lib/session/session-ring.c \
 	lib/session/session-socket.c \
 	lib/session/session-stats.c \
@@ -74,11 +82,13 @@ lib_libiovtee_a_SOURCES = \
 	lib/tee/tee.c \
 	lib/tee/tee.h \
 	lib/iovtee-unixctl.c \
+	lib/iovtee-unixctl.h \
 	lib/netdev-iovtee-guest-stats.c \
+	lib/netdev-iovtee-guest-stats.h \
 	lib/netdev-iovtee-guest.c \
-	lib/netdev-iovtee-guest.h \
 	lib/netdev-iovtee-nic.c \
-	lib/netdev-iovtee-private.h \
+	lib/netdev-iovtee-role.c \
+	lib/netdev-iovtee-role.h \
 	lib/netdev-iovtee.c \
 	lib/netdev-iovtee.h
 

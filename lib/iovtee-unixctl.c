@@ -18,8 +18,9 @@
 
 #include <config.h>
 
-#include "netdev-iovtee-private.h"
+#include "iovtee-unixctl.h"
 
+#include "netdev-iovtee.h"
 #include "openvswitch/dynamic-string.h"
 #include "unixctl.h"
 #include "util.h"
@@ -55,7 +56,7 @@ iovtee_check(struct unixctl_conn *conn, int argc OVS_UNUSED,
 }
 
 void
-netdev_iovtee_unixctl_init(void)
+iovtee_unixctl_init(void)
 {
     unixctl_command_register("iovtee/show", "[port]", 0, 1, iovtee_show,
                              NULL);

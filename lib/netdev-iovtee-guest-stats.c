@@ -18,7 +18,7 @@
 
 #include <config.h>
 
-#include "netdev-iovtee-guest.h"
+#include "netdev-iovtee-guest-stats.h"
 
 #include <errno.h>
 

@@ -19,7 +19,7 @@
 
 #include <config.h>
 
-#include "netdev-iovtee-guest.h"
+#include "netdev-iovtee-guest-stats.h"
 
 #include <errno.h>
 #include <rte_config.h>

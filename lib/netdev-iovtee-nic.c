@@ -21,7 +21,7 @@
 
 #include <config.h>
 
-#include "netdev-iovtee-private.h"
+#include "netdev-iovtee-role.h"
 
 #include <errno.h>
 

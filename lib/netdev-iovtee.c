@@ -19,7 +19,7 @@
 
 #include <config.h>
 
-#include "netdev-iovtee-private.h"
+#include "netdev-iovtee-role.h"
 #include "netdev-iovtee.h"
 
 #include <errno.h>
@@ -46,32 +46,13 @@
 
 VLOG_DEFINE_THIS_MODULE(netdev_iovtee);
 
-struct netdev_iovtee_global netdev_iovtee_global;
-
 /* All netdevs of the class. */
 static struct ovs_mutex all_mutex = OVS_MUTEX_INITIALIZER;
 static struct ovs_list all OVS_GUARDED_BY(all_mutex)
     = OVS_LIST_INITIALIZER(&all);
 
-/* A lower netdev that is to be closed, and the NIC that its driver may use
- * until then.  A netdev is destroyed under the lock that closing another one
- * takes. */
-struct deferred_close {
-    struct ovs_list node;       /* In 'deferred'. */
-    struct netdev *netdev;
-    struct iovtee_nic *nic;
-};
-
-static struct ovs_mutex deferred_mutex = OVS_MUTEX_INITIALIZER;
-static struct ovs_list deferred OVS_GUARDED_BY(deferred_mutex)
-    = OVS_LIST_INITIALIZER(&deferred);
-
 static const struct netdev_class netdev_iovtee_class;
 
-int __real_netdev_open(const char *name, const char *type, struct netdev **);
-int __wrap_netdev_open(const char *name, const char *type, struct netdev **);
-
-static void close_deferred(void);
 static char *config_error(struct netdev_iovtee *);
 
 void
@@ -83,8 +64,8 @@ netdev_iovtee_register(void)
         VLOG_WARN("cannot handle SIGBUS (%s): front-ends that truncate guest "
                   "memory will end this process", ovs_strerror(error));
     }
+    netdev_iovtee_global.class = &netdev_iovtee_class;
     netdev_register_provider(&netdev_iovtee_class);
-    netdev_iovtee_unixctl_init();
 }
 
 void
@@ -105,13 +86,6 @@ netdev_iovtee_set_dpdk_config(const struct smap *ovs_other_config)
     if (smap_get_bool(ovs_other_config, "vhost-postcopy-support", false)) {
         VLOG_WARN("vhost-postcopy-support has no effect on iovtee ports");
     }
-}
-
-struct netdev_iovtee *
-netdev_iovtee_cast(const struct netdev *netdev)
-{
-    ovs_assert(netdev->netdev_class == &netdev_iovtee_class);
-    return CONTAINER_OF(netdev, struct netdev_iovtee, up);
 }
 
 /* Appends to 's' what there is to say of every netdev of the class, or of
@@ -181,93 +155,13 @@ config_error(struct netdev_iovtee *dev)
     return dev->role && dev->role->remark ? dev->role->remark(dev) : NULL;
 }
 
-/* Makes 'error', a sentence that the netdev takes over, what column 'error' of
- * the Interface says of 'dev', which goes on as it is.  NULL if all is
- * well. */
-void
-netdev_iovtee_set_config_error(struct netdev_iovtee *dev, char *error)
-{
-    if (!nullable_string_is_equal(error, dev->config_error)) {
-        if (error) {
-            VLOG_WARN("%s: %s", netdev_get_name(&dev->up), error);
-        }
-        netdev_change_seq_changed(&dev->up);
-    }
-    free(dev->config_error);
-    dev->config_error = error;
-}
-
-/* Returns a sentence if 'args' has a key that is not among the 'n' in 'known',
- * otherwise NULL.  The caller frees it. */
-char *
-netdev_iovtee_unknown_option(const struct smap *args,
-                             const char *const known[], size_t n)
-{
-    const struct smap_node *node;
-
-    SMAP_FOR_EACH (node, args) {
-        size_t i = 0;
-
-        while (i < n && strcmp(node->key, known[i])) {
-            i++;
-        }
-        if (i >= n) {
-            return xasprintf("option '%s' is not known and has no effect",
-                             node->key);
-        }
-    }
-    return NULL;
-}
-
-/* Has 'netdev' closed, and then 'nic' destroyed, when that is possible, which
- * is before any other netdev is opened. */
-void
-netdev_iovtee_defer_close(struct netdev *netdev, struct iovtee_nic *nic)
-{
-    struct deferred_close *dc = xmalloc(sizeof *dc);
-
-    dc->netdev = netdev;
-    dc->nic = nic;
-    ovs_mutex_lock(&deferred_mutex);
-    ovs_list_push_back(&deferred, &dc->node);
-    ovs_mutex_unlock(&deferred_mutex);
-}
-
-/* Every call of netdev_open() outside of netdev.c comes here, so that a device
- * whose port was just deleted can be opened again at once, whatever the type
- * of its new port is. */
-int
-__wrap_netdev_open(const char *name, const char *type,
-                   struct netdev **netdevp)
-{
-    close_deferred();
-    return __real_netdev_open(name, type, netdevp);
-}
-
-static void
-close_deferred(void)
-{
-    struct ovs_list list = OVS_LIST_INITIALIZER(&list);
-    struct deferred_close *dc;
-
-    ovs_mutex_lock(&deferred_mutex);
-    ovs_list_push_back_all(&list, &deferred);
-    ovs_mutex_unlock(&deferred_mutex);
-
-    LIST_FOR_EACH_POP (dc, node, &list) {
-        netdev_close(dc->netdev);
-        iovtee_nic_destroy(dc->nic);
-        free(dc);
-    }
-}
-
 /* The process is about to end, with guests that go on: give back what they
  * lent us while there is somebody to do so. */
 static void
 stop_all(void *aux OVS_UNUSED)
 {
     iovtee_session_close_all();
-    close_deferred();
+    netdev_iovtee_close_deferred();
 }
 
 static int
@@ -282,7 +176,7 @@ netdev_iovtee_run(const struct netdev_class *class OVS_UNUSED)
 {
     struct netdev_iovtee *dev;
 
-    close_deferred();
+    netdev_iovtee_close_deferred();
     iovtee_rxvq_sweep();
     iovtee_hostpool_sweep();
 

@@ -17,6 +17,9 @@
 #ifndef NETDEV_IOVTEE_H
 #define NETDEV_IOVTEE_H 1
 
+#include <stdbool.h>
+
+struct ds;
 struct smap;
 
 /* Registers the netdev class "iovtee".  To be called once, before the first
@@ -27,5 +30,9 @@ void netdev_iovtee_register(void);
  * column other_config of table Open_vSwitch.  Called once, when DPDK has been
  * initialized. */
 void netdev_iovtee_set_dpdk_config(const struct smap *ovs_other_config);
+
+/* For iovtee-unixctl.  Main thread only. */
+bool netdev_iovtee_show(const char *name, struct ds *);
+char *netdev_iovtee_check(void);
 
 #endif /* netdev-iovtee.h */

@@ -24,6 +24,7 @@ TESTSUITE_AT = \
 	tests/unit/fuzz.at \
 	tests/unit/guestmem.at \
 	tests/unit/inflight.at \
+	tests/unit/layers.at \
 	tests/unit/ledger.at \
 	tests/unit/nic.at \
 	tests/unit/nicmodel.at \
@@ -108,6 +109,7 @@ EXTRA_DIST += \
 	tests/pci/machine.sh \
 	tests/pci/qemu.sh \
 	tests/system/to-pcap.py \
+	tests/unit/layers.py \
 	tests/unit/tsan.supp
 CLEANFILES += \
 	$(BUILD_TESTSUITE) \

@@ -24,6 +24,7 @@
 #include <stdio.h>
 
 #include "dpdk.h"
+#include "iovtee-unixctl.h"
 #include "netdev-dpdk.h"
 #include "netdev-iovtee.h"
 #include "smap.h"
@@ -44,6 +45,7 @@ void
 __wrap_bridge_init(const char *remote)
 {
     netdev_iovtee_register();
+    iovtee_unixctl_init();
     __real_bridge_init(remote);
 }
 

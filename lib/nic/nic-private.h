@@ -17,8 +17,7 @@
 #ifndef IOVTEE_NIC_PRIVATE_H
 #define IOVTEE_NIC_PRIVATE_H 1
 
-/* What the two halves of the NIC share: nic/nic.c, the device as a whole,
- * and nic/nic-rxq.c, its receive queues. */
+/* A NIC and its queues, for the files of this folder. */
 
 #include "nic/nic.h"
 
@@ -92,12 +91,5 @@ struct iovtee_nic {
     struct nic_rxq *rxqs[IOVTEE_NIC_MAX_RXQS];
     struct nic_txq *txqs;
 };
-
-struct iovtee_nic *iovtee_nic_by_port_id(uint16_t port_id);
-uint32_t iovtee_nic_longest_frame(const struct iovtee_nic *);
-int iovtee_nic_start(struct iovtee_nic *);
-void iovtee_nic_rxq_destroy(struct nic_rxq *);
-int iovtee_nic_set_up_rxqs(struct iovtee_nic *);
-void iovtee_nic_detach__(struct iovtee_nic *, const unsigned long *rxqs);
 
 #endif /* nic-private.h */

@@ -14,22 +14,22 @@
  * limitations under the License.
  */
 
-/* The receive queues of a NIC: where their buffers come from, receiving, and
- * taking a guest's buffers back. */
+/* See nic-rxq.h. */
 
 #include <config.h>
 
-#include "nic/nic-private.h"
+#include "nic/nic-rxq.h"
 
 #include <errno.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
 
-#include "bitmap.h"
 #include "dp-packet.h"
 #include "netdev-provider.h"
 #include "nic/dma.h"
+#include "nic/nic-driver.h"
+#include "nic/nic-ports.h"
 #include "openvswitch/vlog.h"
 #include "queue/pool.h"
 #include "queue/rxvq.h"
@@ -65,13 +65,8 @@ static int rxq_get(void *rxq_, void **objs, unsigned int n);
 static void rxq_put(void *rxq_, void *const *objs, unsigned int n);
 static struct nic_rxq *rxq_prepare(struct iovtee_nic *, uint16_t id,
                                    struct rte_mempool *host);
-static void rxq_revoke(struct nic_rxq *);
-static uint32_t rxq_n_guest(const struct nic_rxq *);
 static uint32_t rxq_low_water(const struct nic_rxq *);
 static void rxq_check_starved(struct nic_rxq *);
-static void rxq_restarted(struct nic_rxq *);
-static void rxq_let_go(struct nic_rxq *);
-static void nic_restart(struct iovtee_nic *);
 
 static const struct iovtee_pool_ops feed_ops = {
     .get = rxq_get,
@@ -94,7 +89,7 @@ iovtee_nic_get_rxq_info(struct iovtee_nic *nic, unsigned int id,
     ovs_spin_lock(&rxq->gate);
     info->n_desc = rxq->n_desc;
     info->n_ring = rxq->vq ? rxq->vq->size : 0;
-    info->n_guest = rxq_n_guest(rxq);
+    info->n_guest = nic_rxq_n_guest(rxq);
     info->n_host = rxq->n_host;
     info->n_dry = rxq->n_dry;
     info->n_refused = rxq->n_refused;
@@ -151,21 +146,6 @@ out:
     return error;
 }
 
-/* Takes back every buffer that those receive queues of 'nic' that are set in
- * 'rxqs', a bitmap of IOVTEE_NIC_MAX_RXQS, got from guests, and gives them no
- * more.  On return no DMA into these buffers goes on.
- *
- * Takes milliseconds at most for each queue if the NIC can stop a single one.
- * If it cannot, the device is restarted once, however many queues there
- * are. */
-void
-iovtee_nic_detach(struct iovtee_nic *nic, const unsigned long *rxqs)
-{
-    ovs_mutex_lock(&nic->mutex);
-    iovtee_nic_detach__(nic, rxqs);
-    ovs_mutex_unlock(&nic->mutex);
-}
-
 /* Receives a batch from 'lower', a queue of the lower netdev, as
  * netdev_rxq_recv() does. */
 int
@@ -186,10 +166,10 @@ iovtee_nic_recv(struct iovtee_nic *nic, struct netdev_rxq *lower,
     }
     if (!error) {
         n = dp_packet_batch_size(batch);
-        n_guest = rxq_n_guest(rxq);
+        n_guest = nic_rxq_n_guest(rxq);
         if (rxq->vq && n_guest) {
             batch->count = iovtee_rxvq_received(rxq->vq, batch->packets, n);
-            n_guest -= rxq_n_guest(rxq);
+            n_guest -= nic_rxq_n_guest(rxq);
         } else {
             n_guest = 0;
         }
@@ -230,7 +210,7 @@ __wrap_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t id, uint16_t n_desc,
     rxq->socket_id = socket_id;
     rxq->n_desc = n_desc;
     rxq->unset = false;
-    rxq_restarted(rxq);
+    nic_rxq_restarted(rxq);
     rxq->feed = NULL;
     if (!nic->copy_only) {
         static atomic_count seq = ATOMIC_COUNT_INIT(0);
@@ -278,8 +258,8 @@ rxq_prepare(struct iovtee_nic *nic, uint16_t id, struct rte_mempool *host)
     return nic->rxqs[id];
 }
 
-static uint32_t
-rxq_n_guest(const struct nic_rxq *rxq)
+uint32_t
+nic_rxq_n_guest(const struct nic_rxq *rxq)
 {
     uint32_t n;
 
@@ -331,8 +311,8 @@ rxq_check_starved(struct nic_rxq *rxq)
 }
 
 /* Prepares for a start of 'rxq', in which the driver will fill its ring. */
-static void
-rxq_restarted(struct nic_rxq *rxq)
+void
+nic_rxq_restarted(struct nic_rxq *rxq)
 {
     rxq->filling = true;
     rxq->refused = rxq->starved = false;
@@ -352,7 +332,7 @@ rxq_get(void *rxq_, void **objs, unsigned int n)
         bool unfit;
 
         dry = (rxq->starved
-               || rxq->n_host + rxq_n_guest(rxq) < rxq->low_water);
+               || rxq->n_host + nic_rxq_n_guest(rxq) < rxq->low_water);
         got = iovtee_rxvq_post(rxq->vq, objs, n, !dry, rxq->nic->max_frame,
                                &rxq->n_guest, &unfit);
         if (OVS_LIKELY(got == n)) {
@@ -399,44 +379,6 @@ rxq_put(void *rxq_ OVS_UNUSED, void *const *objs, unsigned int n)
     }
 }
 
-/* As iovtee_nic_detach(), for callers who hold the NIC's mutex.
- *
- * A queue that the driver can stop is open again before the next one's turn
- * comes.  The gates of the others stay locked until the device is
- * restarted. */
-void
-iovtee_nic_detach__(struct iovtee_nic *nic, const unsigned long *rxqs)
-    OVS_NO_THREAD_SAFETY_ANALYSIS
-{
-    bool stuck = false;
-    size_t i;
-
-    BITMAP_FOR_EACH_1 (i, IOVTEE_NIC_MAX_RXQS, rxqs) {
-        struct nic_rxq *rxq = nic->rxqs[i];
-
-        if (rxq) {
-            ovs_spin_lock(&rxq->gate);
-            rxq_revoke(rxq);
-            if (rxq->stuck) {
-                stuck = true;
-            } else {
-                rxq_let_go(rxq);
-            }
-        }
-    }
-    if (!stuck) {
-        return;
-    }
-
-    nic_restart(nic);
-    BITMAP_FOR_EACH_1 (i, IOVTEE_NIC_MAX_RXQS, rxqs) {
-        if (nic->rxqs[i] && nic->rxqs[i]->stuck) {
-            nic->rxqs[i]->stuck = false;
-            rxq_let_go(nic->rxqs[i]);
-        }
-    }
-}
-
 /* Makes the NIC hand back every guest buffer that it holds in 'rxq', if the
  * driver can do so with a single queue; otherwise 'rxq' is stuck.  The caller
  * holds the gate, so nobody polls.
@@ -444,29 +386,29 @@ iovtee_nic_detach__(struct iovtee_nic *nic, const unsigned long *rxqs)
  * Other threads may ask the device for its statistics or link meanwhile: they
  * hold locks of netdev-dpdk's, which this thread, librte_vhost's, must not
  * wait for.  See "Lock Order" in Documentation/internals/iovtee.rst. */
-static void
-rxq_revoke(struct nic_rxq *rxq)
+void
+nic_rxq_revoke(struct nic_rxq *rxq)
 {
     struct iovtee_nic *nic = rxq->nic;
 
-    if (!rxq_n_guest(rxq)) {
+    if (!nic_rxq_n_guest(rxq)) {
         return;
     }
     rxq->n_stops++;
     rxq->stop_began = time_usec();
     rxq->stuck = true;
     if (!rte_eth_dev_rx_queue_stop(nic->port_id, rxq->id)
-        && !rxq_n_guest(rxq)) {
-        rxq_restarted(rxq);
+        && !nic_rxq_n_guest(rxq)) {
+        nic_rxq_restarted(rxq);
         rxq->stuck = (!nic->kept
                       && rte_eth_dev_rx_queue_start(nic->port_id, rxq->id));
     }
 }
 
-/* Ends what rxq_revoke() began: 'rxq' has no guest any more.  Releases its
+/* Ends what nic_rxq_revoke() began: 'rxq' has no guest any more.  Releases its
  * gate, which the caller holds. */
-static void
-rxq_let_go(struct nic_rxq *rxq)
+void
+nic_rxq_let_go(struct nic_rxq *rxq)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     struct iovtee_rxvq *vq = NULL;
@@ -476,7 +418,7 @@ rxq_let_go(struct nic_rxq *rxq)
                                 time_usec() - rxq->stop_began);
         rxq->stop_began = 0;
     }
-    if (OVS_LIKELY(!rxq_n_guest(rxq))) {
+    if (OVS_LIKELY(!nic_rxq_n_guest(rxq))) {
         vq = rxq->vq;
         rxq->vq = NULL;
     } /* Otherwise, should they ever come back then they must be normalised. */
@@ -485,44 +427,11 @@ rxq_let_go(struct nic_rxq *rxq)
     iovtee_rxvq_unref(vq);
 }
 
-/* Keeps everybody out of the device but the caller, who holds the gates of the
- * queues that are stuck.  What is sent meanwhile is dropped. */
-static void
-nic_lock(struct iovtee_nic *nic)
-    OVS_NO_THREAD_SAFETY_ANALYSIS
-{
-    for (unsigned int i = 0; i < nic->n_rxq; i++) {
-        if (nic->rxqs[i] && !nic->rxqs[i]->stuck) {
-            ovs_spin_lock(&nic->rxqs[i]->gate);
-        }
-    }
-    atomic_store_relaxed(&nic->restarting, true);
-    for (unsigned int i = 0; i < nic->n_txq; i++) {
-        ovs_spin_lock(&nic->txqs[i].lock);
-    }
-}
-
-/* Undoes nic_lock(). */
-static void
-nic_unlock(struct iovtee_nic *nic)
-    OVS_NO_THREAD_SAFETY_ANALYSIS
-{
-    for (unsigned int i = 0; i < nic->n_txq; i++) {
-        ovs_spin_unlock(&nic->txqs[i].lock);
-    }
-    atomic_store_relaxed(&nic->restarting, false);
-    for (unsigned int i = 0; i < nic->n_rxq; i++) {
-        if (nic->rxqs[i] && !nic->rxqs[i]->stuck) {
-            ovs_spin_unlock(&nic->rxqs[i]->gate);
-        }
-    }
-}
-
 /* Sets those receive queues of 'nic', which is stopped, up that must be before
  * it may be started.  Returns 0 if successful.  Otherwise returns a negative
  * errno value; some of the queues still must be set up. */
 int
-iovtee_nic_set_up_rxqs(struct iovtee_nic *nic)
+nic_rxqs_set_up(struct iovtee_nic *nic)
 {
     int error = 0;
 
@@ -542,68 +451,10 @@ iovtee_nic_set_up_rxqs(struct iovtee_nic *nic)
     return error;
 }
 
-/* Stops the whole device, and sets the queues that are stuck up anew if even
- * that does not free their buffers.  Returns 0 if successful, otherwise a
- * negative errno value. */
-static int
-nic_stop(struct iovtee_nic *nic)
-{
-    int ret = rte_eth_dev_stop(nic->port_id);
-
-    if (ret) {
-        return ret;
-    }
-    for (unsigned int i = 0; i < nic->n_rxq; i++) {
-        struct nic_rxq *rxq = nic->rxqs[i];
-
-        if (rxq) {
-            rxq_restarted(rxq);
-            rxq->unset |= rxq->stuck && rxq_n_guest(rxq);
-        }
-    }
-    return iovtee_nic_set_up_rxqs(nic);
-}
-
-/* Stops and starts the whole device, because there are queues that are stuck.
- * The caller holds their gates. */
-static void
-nic_restart(struct iovtee_nic *nic)
-{
-    uint32_t n_kept = 0;
-    int ret;
-
-    nic_lock(nic);
-    ret = nic_stop(nic);
-    for (size_t i = 0; i < ARRAY_SIZE(nic->rxqs); i++) {
-        if (nic->rxqs[i] && nic->rxqs[i]->stuck) {
-            n_kept += rxq_n_guest(nic->rxqs[i]);
-        }
-    }
-    if (n_kept) {
-        /* A device that still has them must not be started again. */
-        VLOG_ERR("%s: driver %s keeps %"PRIu32" buffers of a guest after its "
-                 "stop; the device stays stopped until the port is "
-                 "reconfigured, without zero-copy", nic->name, nic->driver,
-                 n_kept);
-        nic->kept = true;
-        nic->down = false;
-        nic->copy_only = "driver keeps buffers of a guest after its stop";
-    }
-    if (!ret && !nic->kept) {
-        ret = iovtee_nic_start(nic);
-    }
-    if (ret && !nic->kept) {
-        VLOG_ERR("%s: restart of the device failed (%s), will try again",
-                 nic->name, rte_strerror(ret < 0 ? -ret : ret));
-        nic->down = true;
-    }
-    nic_unlock(nic);
-}
-
 /* Destroys 'rxq', which is detached and which no driver uses.  Does nothing if
  * 'rxq' is NULL. */
 void
-iovtee_nic_rxq_destroy(struct nic_rxq *rxq)
+nic_rxq_destroy(struct nic_rxq *rxq)
 {
     if (rxq) {
         iovtee_rxvq_unref(rxq->vq);

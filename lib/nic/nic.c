@@ -14,103 +14,34 @@
  * limitations under the License.
  */
 
-/* The device: what it is and can do, its life cycle and its transmit queues.
- * Its receive queues are in nic/nic-rxq.c. */
+/* Life cycle of a NIC, and its transmit queues.  Its receive queues are in
+ * nic-rxq.c, what is known of its driver is in nic-driver.c, and how it is
+ * stopped in nic-stop.c. */
 
 #include <config.h>
 
-#include "nic/nic-private.h"
+#include "nic/nic.h"
 
-#include <errno.h>
-#include <rte_bus.h>
-#include <rte_dev.h>
-#include <rte_devargs.h>
-#include <rte_eal.h>
 #include <rte_ethdev.h>
 
 #include "bitmap.h"
 #include "dp-packet.h"
 #include "netdev-provider.h"
+#include "nic/nic-driver.h"
+#include "nic/nic-ports.h"
+#include "nic/nic-rxq.h"
+#include "nic/nic-stop.h"
 #include "openvswitch/vlog.h"
-#include "packets.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_nic);
 
 BUILD_ASSERT_DECL(IOVTEE_NIC_MAX_RXQS == RTE_MAX_QUEUES_PER_PORT);
 
-/* Frame size of net_af_packet's rings unless its arguments say otherwise, and
- * how much of it the kernel keeps for itself before an Ethernet frame: the
- * offset that packet(7) calls "tp_mac", in version 2 of the ring. */
-#define AF_PACKET_FRAME_SIZE 2048
-#define AF_PACKET_OVERHEAD 66
-
-/* The longest receive buffer of net_e1000_em. */
-#define EM_MAX_BUFFER 16384
-
-/* net_ixgbe_vf rounds the length of its receive buffers down to a multiple of
- * this. */
-#define IXGBE_BUFFER_UNIT 1024
-
-/* NICs by the ids of their DPDK ports.  Only changed and read by the main
- * thread. */
-static struct iovtee_nic *nic_by_port_id[RTE_MAX_ETHPORTS];
-
-/* What is known of a driver of PCI devices. */
-struct pci_driver {
-    const char *name;
-    const char *copy_only;      /* Why it must not be given the buffers of
-                                 * others, or NULL if it may. */
-    uint32_t slack;             /* How much longer a frame that it lets through
-                                 * may be than MTU, Ethernet header and two
-                                 * VLAN tags, bytes. */
-    uint16_t least_mtu;         /* With a smaller MTU the NIC lets through what
-                                 * it does with this one. */
-};
-
-/* The drivers of PCI devices that were looked at.  What was found is in
- * Documentation/topics/nic-drivers.rst. */
-static const struct pci_driver pci_drivers[] = {
-    { "net_e1000_em", NULL, 0, RTE_ETHER_MTU },
-    { "net_e1000_igb", NULL, 0, RTE_ETHER_MTU },
-    { "net_e1000_igb_vf", NULL, 4, 0 },
-    { "net_ena", NULL, 0, 0 },
-    { "net_i40e", NULL, 4, 0 },
-    { "net_iavf", NULL, 4, 0 },
-    { "net_ice", NULL, 4, 0 },
-    { "net_ixgbe", NULL, 0, RTE_ETHER_MTU },
-    { "net_ixgbe_vf", NULL, 0, 0 },
-    { "net_vmxnet3", NULL, 0, 0 },
-
-    { "mlx5_pci", "driver looks buffers up in memory regions of its own", 0,
-      0 },
-    { "net_bnxt", "driver frees its buffers while the NIC may write", 0, 0 },
-    { "net_mana", "driver looks buffers up by their memory pool", 0, 0 },
-    { "net_mlx4", "driver looks buffers up in memory regions of its own", 0,
-      0 },
-    { "net_virtio", "driver keeps its buffers when it is stopped", 0, 0 },
-};
-
-/* Drivers of virtual devices that may be given the buffers of others.  Most
- * others pass their buffers on to who knows whom, or write more than a buffer
- * holds, or before it. */
-static const char *const virtual_drivers[] = {
-    "net_af_packet", "net_tap",
-    "net_nicmodel",             /* Of our own tests. */
-};
-
 int __real_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq,
                                  uint16_t n_txq, const struct rte_eth_conf *);
 int __wrap_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq,
                                  uint16_t n_txq, const struct rte_eth_conf *);
-
-static void nic_learn_device(struct iovtee_nic *);
-static const struct pci_driver *find_pci_driver(const char *name);
-static const char *driver_verdict(const struct iovtee_nic *,
-                                  const char *bus);
-static uint32_t af_packet_frame_size(const struct rte_device *);
-static uint32_t overlong_frame(const struct iovtee_nic *, uint16_t mtu,
-                               uint64_t offloads);
 
 struct iovtee_nic *
 iovtee_nic_create(const char *name)
@@ -137,7 +68,7 @@ iovtee_nic_destroy(struct iovtee_nic *nic)
 
     iovtee_nic_close(nic);
     for (size_t i = 0; i < ARRAY_SIZE(nic->rxqs); i++) {
-        iovtee_nic_rxq_destroy(nic->rxqs[i]);
+        nic_rxq_destroy(nic->rxqs[i]);
     }
     for (unsigned int i = 0; i < nic->n_alloc_txq; i++) {
         ovs_spin_destroy(&nic->txqs[i].lock);
@@ -164,14 +95,10 @@ iovtee_nic_begin_reconfigure(struct iovtee_nic *nic, uint16_t port_id)
 {
     ovs_mutex_lock(&nic->mutex);
     if (nic->port_id != port_id && port_id < RTE_MAX_ETHPORTS) {
-        if (nic->port_id < RTE_MAX_ETHPORTS) {
-            nic_by_port_id[nic->port_id] = NULL;
-        }
-        nic->port_id = port_id;
-        nic_by_port_id[port_id] = nic;
+        iovtee_nic_set_port_id(nic, port_id);
     }
     if (port_id < RTE_MAX_ETHPORTS) {
-        nic_learn_device(nic);
+        iovtee_nic_learn(nic);
     }
 }
 
@@ -229,10 +156,7 @@ iovtee_nic_close(struct iovtee_nic *nic)
 
     ovs_mutex_lock(&nic->mutex);
     iovtee_nic_detach__(nic, all);
-    if (nic->port_id < RTE_MAX_ETHPORTS) {
-        nic_by_port_id[nic->port_id] = NULL;
-        nic->port_id = RTE_MAX_ETHPORTS;
-    }
+    iovtee_nic_set_port_id(nic, RTE_MAX_ETHPORTS);
     nic->dev = NULL;
     nic->buffer_len = 0;
     nic->n_rxq = 0;
@@ -264,22 +188,6 @@ iovtee_nic_set_admin_up(struct iovtee_nic *nic, bool up)
     ovs_mutex_lock(&nic->mutex);
     nic->admin_down = !up;
     ovs_mutex_unlock(&nic->mutex);
-}
-
-/* Starts the device again, which was only stopped for a moment.  Returns 0 if
- * successful, otherwise a negative errno value. */
-int
-iovtee_nic_start(struct iovtee_nic *nic)
-{
-    int ret = iovtee_nic_set_up_rxqs(nic);
-
-    if (!ret) {
-        ret = rte_eth_dev_start(nic->port_id);
-    }
-    if (!ret && nic->admin_down) {
-        rte_eth_dev_set_link_down(nic->port_id);
-    }
-    return ret;
 }
 
 unsigned int
@@ -370,160 +278,3 @@ iovtee_nic_n_restart_drops(const struct iovtee_nic *nic)
     return n;
 }
 
-/* Finds out what there is to know of the device of 'nic'. */
-static void
-nic_learn_device(struct iovtee_nic *nic)
-{
-    struct rte_eth_dev_info info;
-    const char *bus;
-
-    if (rte_eth_dev_info_get(nic->port_id, &info)) {
-        nic->copy_only = "the device does not answer";
-        if (!nic->driver) {
-            nic->driver = xstrdup("unknown");
-        }
-        return;
-    }
-
-    bus = info.device ? rte_bus_name(rte_dev_bus(info.device)) : "none";
-    free(nic->driver);
-    nic->driver = xstrdup(info.driver_name);
-    nic->dev = info.device;
-    nic->mappable = strcmp(bus, "vdev");
-    nic->max_frame = iovtee_nic_longest_frame(nic);
-
-    if (nic->kept) {
-        return;
-    }
-    nic->copy_only = NULL;
-    if (rte_eal_iova_mode() != RTE_IOVA_VA) {
-        /* Physical addresses mean that no IOMMU stands between the NIC and
-         * the rest of the host, and that nobody pins guest memory. */
-        nic->copy_only = "DPDK runs with physical addresses (IOVA mode PA)";
-    }
-    if (!nic->copy_only) {
-        nic->copy_only = driver_verdict(nic, bus);
-    }
-}
-
-/* Returns why the driver of 'nic', which is on 'bus', must not be given guest
- * buffers, or NULL if it may. */
-static const char *
-driver_verdict(const struct iovtee_nic *nic, const char *bus)
-{
-    const struct pci_driver *driver;
-
-    if (!strcmp(bus, "vdev")) {
-        for (size_t i = 0; i < ARRAY_SIZE(virtual_drivers); i++) {
-            if (!strcmp(nic->driver, virtual_drivers[i])) {
-                return NULL;
-            }
-        }
-        return "driver is not known to respect the bounds of buffers";
-    } else if (strcmp(bus, "pci")) {
-        return "driver is of a bus that was not looked at";
-    }
-
-    driver = find_pci_driver(nic->driver);
-    if (!driver) {
-        return "driver was not looked at";
-    } else if (driver->copy_only) {
-        return driver->copy_only;
-    }
-    return (rte_eth_dev_pool_ops_supported(nic->port_id, "iovtee") < 0
-            ? "driver needs memory pools of its own kind" : NULL);
-}
-
-/* Returns what is known of driver 'name' of PCI devices, or NULL. */
-static const struct pci_driver *
-find_pci_driver(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(pci_drivers); i++) {
-        if (!strcmp(name, pci_drivers[i].name)) {
-            return &pci_drivers[i];
-        }
-    }
-    return NULL;
-}
-
-/* Returns the size in bytes of the frames in the rings of 'dev', which is a
- * net_af_packet.  It is in the arguments that the device was made with, which
- * need not be those of the Interface: another one may have made it, or DPDK's
- * own command line. */
-static uint32_t
-af_packet_frame_size(const struct rte_device *dev)
-{
-    const struct rte_devargs *devargs = rte_dev_devargs(dev);
-    const char *arg = devargs ? devargs->args : NULL;
-    uint32_t size = AF_PACKET_FRAME_SIZE;
-
-    while (arg) {
-        if (!strncmp(arg, "framesz=", strlen("framesz="))) {
-            size = atoi(arg + strlen("framesz="));  /* The last one counts. */
-        }
-        arg = strchr(arg, ',');
-        arg = arg ? arg + 1 : NULL;
-    }
-    return size;
-}
-
-/* Returns the longest frame in bytes that 'nic' writes into a buffer. */
-uint32_t
-iovtee_nic_longest_frame(const struct iovtee_nic *nic)
-{
-    const struct pci_driver *driver = find_pci_driver(nic->driver);
-    struct rte_eth_conf conf;
-    uint64_t offloads;
-    uint32_t max_frame;
-    uint16_t mtu;
-
-    if (rte_eth_dev_get_mtu(nic->port_id, &mtu)) {
-        mtu = RTE_ETHER_MTU;
-    }
-    if (driver) {
-        mtu = MAX(mtu, driver->least_mtu);
-    }
-    offloads = (rte_eth_dev_conf_get(nic->port_id, &conf) ? 0
-                : conf.rxmode.offloads);
-    max_frame = (mtu + ETH_HEADER_LEN + 2 * VLAN_HEADER_LEN
-                 + (driver ? driver->slack : 0)
-                 + (offloads & RTE_ETH_RX_OFFLOAD_KEEP_CRC
-                    ? RTE_ETHER_CRC_LEN : 0));
-    return MAX(max_frame, overlong_frame(nic, mtu, offloads));
-}
-
-/* MTU keeps most NICs from writing a longer frame.  Returns the length of the
- * longest one in bytes if 'nic', of which MTU is 'mtu' and the receive
- * offloads in use are 'offloads', is not one of these, otherwise 0. */
-static uint32_t
-overlong_frame(const struct iovtee_nic *nic, uint16_t mtu, uint64_t offloads)
-{
-    if (!strcmp(nic->driver, "net_af_packet")) {
-        /* It copies whatever the kernel has put into a frame of its ring. */
-        uint32_t frame_size = af_packet_frame_size(nic->dev);
-
-        return frame_size - MIN(frame_size, AF_PACKET_OVERHEAD);
-    } else if (!strcmp(nic->driver, "net_e1000_em") && mtu > RTE_ETHER_MTU) {
-        /* With long frames enabled it has no limit but the buffer's length,
-         * which is the same for all buffers. */
-        return EM_MAX_BUFFER;
-    } else if (!strcmp(nic->driver, "net_ixgbe_vf")) {
-        /* The limit is the port's, the maximum of what the host and all VFs
-         * asked for.  Thus only the buffer's length counts. */
-        return ROUND_DOWN(nic->buffer_len, IXGBE_BUFFER_UNIT);
-    } else if (!strcmp(nic->driver, "net_tap")
-               && offloads & RTE_ETH_RX_OFFLOAD_SCATTER) {
-        /* What the kernel's own MTU lets through but a buffer does not hold
-         * goes on at the very start of the next one, headroom included, which
-         * a guest's buffer does not have. */
-        return UINT16_MAX;
-    }
-    return 0;
-}
-
-/* Returns the NIC whose DPDK port is 'port_id', or NULL.  Main thread only. */
-struct iovtee_nic *
-iovtee_nic_by_port_id(uint16_t port_id)
-{
-    return port_id < RTE_MAX_ETHPORTS ? nic_by_port_id[port_id] : NULL;
-}

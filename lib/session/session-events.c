@@ -480,14 +480,18 @@ static const struct rte_vhost_user_extern_ops extern_ops = {
 
 /* The device. */
 
-/* Makes the number of queues that the guest has known to everybody. */
-static void
+/* Makes the number of queues that the guest has known to everybody.  Returns
+ * whether it has changed. */
+static bool
 publish_n_queues(struct iovtee_session *s, int vid)
 {
     unsigned int n = rte_vhost_get_vring_num(vid) / 2;
+    unsigned int old;
 
-    atomic_store_relaxed(&s->n_queues,
-                         MIN(MAX(n, 1), IOVTEE_SESSION_MAX_QUEUES));
+    n = MIN(MAX(n, 1), IOVTEE_SESSION_MAX_QUEUES);
+    atomic_read_relaxed(&s->n_queues, &old);
+    atomic_store_relaxed(&s->n_queues, n);
+    return n != old;
 }
 
 static int
@@ -642,11 +646,7 @@ vring_state_changed(int vid, uint16_t i, int enable)
         session_vring_update__(s, i);
     }
     if (s->announced) {
-        unsigned int n_queues;
-
-        atomic_read_relaxed(&s->n_queues, &n_queues);
-        publish_n_queues(s, vid);
-        changed |= n_queues != iovtee_session_n_queues(s);
+        changed |= publish_n_queues(s, vid);
     }
     ovs_mutex_unlock(&s->fsm_mutex);
 

@@ -17,10 +17,15 @@
 #ifndef IOVTEE_SESSION_PRIVATE_H
 #define IOVTEE_SESSION_PRIVATE_H 1
 
-/* What the parts of the vhost-user session share: session.c has the
- * sockets and what the switch asks, session-stats.c the counters,
- * session-events.c the callbacks of librte_vhost, session-ring.c the states of
- * the rings and the guest's memory.
+/* A session, and what its parts offer to each other.  From the top down, each
+ * uses those below it only:
+ *
+ *    session.c             opening and closing, and what the switch asks
+ *    session-events.c      the callbacks of librte_vhost
+ *    session-ring.c        states of the rings, the guest's memory
+ *    session-registry.c    which session has which socket, which connection
+ *    session-stats.c       counters of transmit rings
+ *    session-socket.c      whether a socket can be had
  *
  * Locks
  * =====
@@ -157,26 +162,32 @@ session_vring_kind(uint32_t i)
     return session_vring_is_rx(i) ? "receive" : "transmit";
 }
 
-/* session/session.c. */
+/* session-registry.c. */
 struct iovtee_session *iovtee_session_by_vid__(int vid);
 struct iovtee_session *iovtee_session_attach__(int vid);
 void iovtee_session_detach__(struct iovtee_session *);
+void iovtee_session_register__(struct iovtee_session *);
+void iovtee_session_unregister__(struct iovtee_session *);
+char *iovtee_session_port_of_path__(const char *path);
+struct iovtee_session **iovtee_session_all__(size_t *n);
+long long int iovtee_session_disconnected__(const struct iovtee_session *);
+void iovtee_session_own_thread__(bool own);
 void iovtee_session_rcu_exit__(void);
 
-/* session/session-stats.c. */
+/* session-stats.c. */
 void session_totals_update__(struct iovtee_session *s)
     OVS_REQUIRES(s->api_mutex);
 void session_totals_restart__(struct iovtee_session *s)
     OVS_REQUIRES(s->api_mutex);
 
-/* session/session-socket.c. */
+/* session-socket.c. */
 int iovtee_session_try_listen__(const char *path, char **errp);
 
-/* session/session-events.c. */
+/* session-events.c. */
 extern const struct rte_vhost_device_ops iovtee_session_device_ops__;
 void iovtee_session_forget__(struct iovtee_session *);
 
-/* session/session-ring.c. */
+/* session-ring.c. */
 void session_vring_suspend__(struct iovtee_session *s, uint32_t i)
     OVS_REQUIRES(s->fsm_mutex);
 void session_vring_suspend_rx__(struct iovtee_session *s)

@@ -35,7 +35,6 @@
 
 VLOG_DEFINE_THIS_MODULE(iovtee_session);
 
-static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 
 /* Bits that the kernel's headers of Debian 12 lack. */
 #ifndef VIRTIO_F_RING_PACKED
@@ -64,102 +63,6 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 /* How long a disconnection may keep librte_vhost busy, in ms. */
 #define RECONNECT_SETTLE_TIME 50
 
-/* Protects the two maps, and the members of sessions that are in them.  No
- * other lock, but the log's, is taken while it is held. */
-static struct ovs_mutex sessions_mutex = OVS_MUTEX_INITIALIZER;
-static struct hmap by_path OVS_GUARDED_BY(sessions_mutex)
-    = HMAP_INITIALIZER(&by_path);
-static struct hmap by_vid OVS_GUARDED_BY(sessions_mutex)
-    = HMAP_INITIALIZER(&by_vid);
-
-/* Is this thread in librte_vhost on behalf of iovtee_session_open() or
- * iovtee_session_close()?  If not, a callback is on librte_vhost's thread. */
-DEFINE_STATIC_PER_THREAD_DATA(bool, own_thread, false);
-
-/* The maps. */
-
-static struct iovtee_session *
-find_by_path(const char *path)
-    OVS_REQUIRES(sessions_mutex)
-{
-    struct iovtee_session *s;
-
-    HMAP_FOR_EACH_WITH_HASH (s, path_node, hash_string(path, 0), &by_path) {
-        if (!strcmp(s->path, path)) {
-            return s;
-        }
-    }
-    return NULL;
-}
-
-/* Returns the session that has connection 'vid', or NULL.  For callbacks: the
- * session cannot go away under them. */
-struct iovtee_session *
-iovtee_session_by_vid__(int vid)
-{
-    struct iovtee_session *found = NULL;
-    struct iovtee_session *s;
-
-    ovs_mutex_lock(&sessions_mutex);
-    HMAP_FOR_EACH_WITH_HASH (s, vid_node, hash_int(vid, 0), &by_vid) {
-        if (s->vid == vid) {
-            found = s;
-            break;
-        }
-    }
-    ovs_mutex_unlock(&sessions_mutex);
-    return found;
-}
-
-/* Gives the new connection 'vid' to its session, which is returned, or NULL if
- * the session has a connection already. */
-struct iovtee_session *
-iovtee_session_attach__(int vid)
-{
-    char path[PATH_MAX];
-    struct iovtee_session *s;
-
-    if (rte_vhost_get_ifname(vid, path, sizeof path)) {
-        return NULL;
-    }
-
-    ovs_mutex_lock(&sessions_mutex);
-    s = find_by_path(path);
-    if (s && s->vid < 0) {
-        s->vid = vid;
-        hmap_insert(&by_vid, &s->vid_node, hash_int(vid, 0));
-    } else if (s) {
-        VLOG_WARN_RL(&rl, "%s: refused a second front-end on %s",
-                     s->port, s->path);
-        s = NULL;
-    }
-    ovs_mutex_unlock(&sessions_mutex);
-    return s;
-}
-
-/* Takes the connection of 's', if any, away from it. */
-void
-iovtee_session_detach__(struct iovtee_session *s)
-{
-    ovs_mutex_lock(&sessions_mutex);
-    if (s->vid >= 0) {
-        hmap_remove(&by_vid, &s->vid_node);
-        s->vid = -1;
-        s->disconnected = time_msec();
-    }
-    ovs_mutex_unlock(&sessions_mutex);
-}
-
-/* Ends a callback.  If it made a thread of librte_vhost's known to RCU, that
- * would wait for it forever. */
-void
-iovtee_session_rcu_exit__(void)
-{
-    if (!*own_thread_get() && !ovsrcu_is_quiescent()) {
-        ovsrcu_quiesce_start();
-    }
-}
-
 /* Sockets. */
 
 /* Checks what can be wrong with the socket before librte_vhost knows of it.
@@ -170,7 +73,7 @@ iovtee_session_check(const struct iovtee_session_config *config, char **errp)
 {
     const size_t max = sizeof ((struct sockaddr_un *) NULL)->sun_path - 1;
     const char *path = config->path;
-    struct iovtee_session *other;
+    char *other;
 
     if (!path || !path[0]) {
         *errp = xstrdup("the path of the vhost-user socket is empty");
@@ -182,14 +85,11 @@ iovtee_session_check(const struct iovtee_session_config *config, char **errp)
         return ENAMETOOLONG;
     }
 
-    ovs_mutex_lock(&sessions_mutex);
-    other = find_by_path(path);
+    other = iovtee_session_port_of_path__(path);
     if (other) {
         *errp = xasprintf("socket %s is already used by port %s",
-                          path, other->port);
-    }
-    ovs_mutex_unlock(&sessions_mutex);
-    if (other) {
+                          path, other);
+        free(other);
         return EADDRINUSE;
     }
 
@@ -252,12 +152,8 @@ unregister_driver(struct iovtee_session *s)
     /* If the peer has just disconnected, librte_vhost's thread puts the socket
      * on the list of those to reconnect.  To unregister it before that is done
      * would leave a dangling entry there. */
-    long long int disconnected;
-
-    ovs_mutex_lock(&sessions_mutex);
-    disconnected = s->disconnected;
-    ovs_mutex_unlock(&sessions_mutex);
-    if (time_msec() < disconnected + RECONNECT_SETTLE_TIME) {
+    if (time_msec() < (iovtee_session_disconnected__(s)
+                       + RECONNECT_SETTLE_TIME)) {
         xnanosleep(RECONNECT_SETTLE_TIME * 1000LL * 1000);
     }
 
@@ -341,13 +237,11 @@ iovtee_session_open(const struct iovtee_session_config *config,
     }
 
     s = session_create(config);
-    ovs_mutex_lock(&sessions_mutex);
-    hmap_insert(&by_path, &s->path_node, hash_string(s->path, 0));
-    ovs_mutex_unlock(&sessions_mutex);
+    iovtee_session_register__(s);
 
-    *own_thread_get() = true;
+    iovtee_session_own_thread__(true);
     error = register_driver(s, config->tso, errp);
-    *own_thread_get() = false;
+    iovtee_session_own_thread__(false);
     if (error) {
         iovtee_session_close(s);
         return error;
@@ -386,19 +280,17 @@ iovtee_session_close(struct iovtee_session *s)
     }
 
     retire(s);
-    *own_thread_get() = true;
+    iovtee_session_own_thread__(true);
     iovtee_busfault_expect(true);
     unregister_driver(s);
     iovtee_busfault_expect(false);
-    *own_thread_get() = false;
+    iovtee_session_own_thread__(false);
 
     /* librte_vhost does not call destroy_connection() then. */
     iovtee_session_forget__(s);
     iovtee_session_detach__(s);
 
-    ovs_mutex_lock(&sessions_mutex);
-    hmap_remove(&by_path, &s->path_node);
-    ovs_mutex_unlock(&sessions_mutex);
+    iovtee_session_unregister__(s);
     session_destroy(s);
 }
 
@@ -429,18 +321,12 @@ iovtee_session_close_all(void)
 {
     long long int deadline = time_msec() + CLOSE_ALL_TIMEOUT;
     struct iovtee_session **sessions;
-    struct iovtee_session *s;
-    size_t n = 0;
+    size_t n;
 
-    ovs_mutex_lock(&sessions_mutex);
-    sessions = xmalloc(hmap_count(&by_path) * sizeof *sessions + 1);
-    HMAP_FOR_EACH (s, path_node, &by_path) {
-        sessions[n++] = s;
-    }
-    ovs_mutex_unlock(&sessions_mutex);
-
+    sessions = iovtee_session_all__(&n);
     for (size_t i = 0; i < n; i++) {
-        s = sessions[i];
+        struct iovtee_session *s = sessions[i];
+
         while (!lock_quiet(s)) {
             if (time_msec() >= deadline) {
                 VLOG_WARN("%s: cannot stop the rings, which are busy",

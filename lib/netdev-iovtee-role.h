@@ -14,8 +14,8 @@
  * limitations under the License.
  */
 
-#ifndef NETDEV_IOVTEE_PRIVATE_H
-#define NETDEV_IOVTEE_PRIVATE_H 1
+#ifndef NETDEV_IOVTEE_ROLE_H
+#define NETDEV_IOVTEE_ROLE_H 1
 
 /* The two roles of a netdev of type "iovtee"
  * ==========================================
@@ -82,19 +82,17 @@ extern const struct iovtee_role netdev_iovtee_guest_role;
 
 /* Settings of the whole switch. */
 struct netdev_iovtee_global {
+    const struct netdev_class *class; /* The one that is registered. */
     char *vhost_sock_dir;       /* Where sockets of servers are. */
 };
 
 extern struct netdev_iovtee_global netdev_iovtee_global;
 
 struct netdev_iovtee *netdev_iovtee_cast(const struct netdev *);
-bool netdev_iovtee_show(const char *name, struct ds *);
-char *netdev_iovtee_check(void);
 void netdev_iovtee_set_config_error(struct netdev_iovtee *, char *error);
 char *netdev_iovtee_unknown_option(const struct smap *,
                                    const char *const known[], size_t n);
 void netdev_iovtee_defer_close(struct netdev *, struct iovtee_nic *);
+void netdev_iovtee_close_deferred(void);
 
-void netdev_iovtee_unixctl_init(void);
-
-#endif /* netdev-iovtee-private.h */
+#endif /* netdev-iovtee-role.h */

@@ -14,14 +14,14 @@
  * limitations under the License.
  */
 
-#ifndef NETDEV_IOVTEE_GUEST_H
-#define NETDEV_IOVTEE_GUEST_H 1
+#ifndef NETDEV_IOVTEE_GUEST_STATS_H
+#define NETDEV_IOVTEE_GUEST_STATS_H 1
 
-/* What the two halves of the guest role share: netdev-iovtee-guest.c, which
- * configures a port, and netdev-iovtee-guest-stats.c, which tells about it. */
+/* A guest port, and what there is to tell of it: counters, status, what
+ * "iovtee/show" says.  netdev-iovtee-guest.c configures it. */
 
 #include "guest/guest.h"
-#include "netdev-iovtee-private.h"
+#include "netdev-iovtee-role.h"
 #include "packets.h"
 
 /* The port, all of it only for the main thread. */
@@ -68,4 +68,4 @@ int netdev_iovtee_guest_get_status(const struct netdev *, struct smap *);
 void netdev_iovtee_guest_show(struct netdev_iovtee *, struct ds *);
 char *netdev_iovtee_guest_check(struct netdev_iovtee *);
 
-#endif /* netdev-iovtee-guest.h */
+#endif /* netdev-iovtee-guest-stats.h */

@@ -1,0 +1,134 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* What the two roles have in common.  See netdev-iovtee-role.h. */
+
+#include <config.h>
+
+#include "netdev-iovtee-role.h"
+
+#include "nic/nic.h"
+#include "openvswitch/vlog.h"
+#include "ovs-thread.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(netdev_iovtee_role);
+
+struct netdev_iovtee_global netdev_iovtee_global;
+
+/* A lower netdev that is to be closed, and the NIC that its driver may use
+ * until then.  A netdev is destroyed under the lock that closing another one
+ * takes. */
+struct deferred_close {
+    struct ovs_list node;       /* In 'deferred'. */
+    struct netdev *netdev;
+    struct iovtee_nic *nic;
+};
+
+static struct ovs_mutex deferred_mutex = OVS_MUTEX_INITIALIZER;
+static struct ovs_list deferred OVS_GUARDED_BY(deferred_mutex)
+    = OVS_LIST_INITIALIZER(&deferred);
+
+int __real_netdev_open(const char *name, const char *type, struct netdev **);
+int __wrap_netdev_open(const char *name, const char *type, struct netdev **);
+
+struct netdev_iovtee *
+netdev_iovtee_cast(const struct netdev *netdev)
+{
+    ovs_assert(netdev->netdev_class == netdev_iovtee_global.class);
+    return CONTAINER_OF(netdev, struct netdev_iovtee, up);
+}
+
+/* Makes 'error', a sentence that the netdev takes over, what column 'error' of
+ * the Interface says of 'dev', which goes on as it is.  NULL if all is
+ * well. */
+void
+netdev_iovtee_set_config_error(struct netdev_iovtee *dev, char *error)
+{
+    if (!nullable_string_is_equal(error, dev->config_error)) {
+        if (error) {
+            VLOG_WARN("%s: %s", netdev_get_name(&dev->up), error);
+        }
+        netdev_change_seq_changed(&dev->up);
+    }
+    free(dev->config_error);
+    dev->config_error = error;
+}
+
+/* Returns a sentence if 'args' has a key that is not among the 'n' in 'known',
+ * otherwise NULL.  The caller frees it. */
+char *
+netdev_iovtee_unknown_option(const struct smap *args,
+                             const char *const known[], size_t n)
+{
+    const struct smap_node *node;
+
+    SMAP_FOR_EACH (node, args) {
+        size_t i = 0;
+
+        while (i < n && strcmp(node->key, known[i])) {
+            i++;
+        }
+        if (i >= n) {
+            return xasprintf("option '%s' is not known and has no effect",
+                             node->key);
+        }
+    }
+    return NULL;
+}
+
+/* Has 'netdev' closed, and then 'nic' destroyed, when that is possible, which
+ * is before any other netdev is opened. */
+void
+netdev_iovtee_defer_close(struct netdev *netdev, struct iovtee_nic *nic)
+{
+    struct deferred_close *dc = xmalloc(sizeof *dc);
+
+    dc->netdev = netdev;
+    dc->nic = nic;
+    ovs_mutex_lock(&deferred_mutex);
+    ovs_list_push_back(&deferred, &dc->node);
+    ovs_mutex_unlock(&deferred_mutex);
+}
+
+/* Closes what netdev_iovtee_defer_close() was called for. */
+void
+netdev_iovtee_close_deferred(void)
+{
+    struct ovs_list list = OVS_LIST_INITIALIZER(&list);
+    struct deferred_close *dc;
+
+    ovs_mutex_lock(&deferred_mutex);
+    ovs_list_push_back_all(&list, &deferred);
+    ovs_mutex_unlock(&deferred_mutex);
+
+    LIST_FOR_EACH_POP (dc, node, &list) {
+        netdev_close(dc->netdev);
+        iovtee_nic_destroy(dc->nic);
+        free(dc);
+    }
+}
+
+/* Every call of netdev_open() outside of netdev.c comes here, so that a device
+ * whose port was just deleted can be opened again at once, whatever the type
+ * of its new port is. */
+int
+__wrap_netdev_open(const char *name, const char *type,
+                   struct netdev **netdevp)
+{
+    netdev_iovtee_close_deferred();
+    return __real_netdev_open(name, type, netdevp);
+}

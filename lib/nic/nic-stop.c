@@ -1,0 +1,193 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* See nic-stop.h. */
+
+#include <config.h>
+
+#include "nic/nic-stop.h"
+
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include "bitmap.h"
+#include "nic/nic-rxq.h"
+#include "openvswitch/vlog.h"
+#include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(iovtee_nic_stop);
+
+static void nic_restart(struct iovtee_nic *);
+
+/* Takes back every buffer that those receive queues of 'nic' that are set in
+ * 'rxqs', a bitmap of IOVTEE_NIC_MAX_RXQS, got from guests, and gives them no
+ * more.  On return no DMA into these buffers goes on.
+ *
+ * Takes milliseconds at most for each queue if the NIC can stop a single one.
+ * If it cannot, the device is restarted once, however many queues there
+ * are. */
+void
+iovtee_nic_detach(struct iovtee_nic *nic, const unsigned long *rxqs)
+{
+    ovs_mutex_lock(&nic->mutex);
+    iovtee_nic_detach__(nic, rxqs);
+    ovs_mutex_unlock(&nic->mutex);
+}
+
+/* As iovtee_nic_detach(), for callers who hold the NIC's mutex.
+ *
+ * A queue that the driver can stop is open again before the next one's turn
+ * comes.  The gates of the others stay locked until the device is
+ * restarted. */
+void
+iovtee_nic_detach__(struct iovtee_nic *nic, const unsigned long *rxqs)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    bool stuck = false;
+    size_t i;
+
+    BITMAP_FOR_EACH_1 (i, IOVTEE_NIC_MAX_RXQS, rxqs) {
+        struct nic_rxq *rxq = nic->rxqs[i];
+
+        if (rxq) {
+            ovs_spin_lock(&rxq->gate);
+            nic_rxq_revoke(rxq);
+            if (rxq->stuck) {
+                stuck = true;
+            } else {
+                nic_rxq_let_go(rxq);
+            }
+        }
+    }
+    if (!stuck) {
+        return;
+    }
+
+    nic_restart(nic);
+    BITMAP_FOR_EACH_1 (i, IOVTEE_NIC_MAX_RXQS, rxqs) {
+        if (nic->rxqs[i] && nic->rxqs[i]->stuck) {
+            nic->rxqs[i]->stuck = false;
+            nic_rxq_let_go(nic->rxqs[i]);
+        }
+    }
+}
+
+/* Starts the device again, which was only stopped for a moment.  Returns 0 if
+ * successful, otherwise a negative errno value. */
+int
+iovtee_nic_start(struct iovtee_nic *nic)
+{
+    int ret = nic_rxqs_set_up(nic);
+
+    if (!ret) {
+        ret = rte_eth_dev_start(nic->port_id);
+    }
+    if (!ret && nic->admin_down) {
+        rte_eth_dev_set_link_down(nic->port_id);
+    }
+    return ret;
+}
+
+/* Keeps everybody out of the device but the caller, who holds the gates of the
+ * queues that are stuck.  What is sent meanwhile is dropped. */
+static void
+nic_lock(struct iovtee_nic *nic)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    for (unsigned int i = 0; i < nic->n_rxq; i++) {
+        if (nic->rxqs[i] && !nic->rxqs[i]->stuck) {
+            ovs_spin_lock(&nic->rxqs[i]->gate);
+        }
+    }
+    atomic_store_relaxed(&nic->restarting, true);
+    for (unsigned int i = 0; i < nic->n_txq; i++) {
+        ovs_spin_lock(&nic->txqs[i].lock);
+    }
+}
+
+/* Undoes nic_lock(). */
+static void
+nic_unlock(struct iovtee_nic *nic)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    for (unsigned int i = 0; i < nic->n_txq; i++) {
+        ovs_spin_unlock(&nic->txqs[i].lock);
+    }
+    atomic_store_relaxed(&nic->restarting, false);
+    for (unsigned int i = 0; i < nic->n_rxq; i++) {
+        if (nic->rxqs[i] && !nic->rxqs[i]->stuck) {
+            ovs_spin_unlock(&nic->rxqs[i]->gate);
+        }
+    }
+}
+
+/* Stops the whole device, and sets the queues that are stuck up anew if even
+ * that does not free their buffers.  Returns 0 if successful, otherwise a
+ * negative errno value. */
+static int
+nic_stop(struct iovtee_nic *nic)
+{
+    int ret = rte_eth_dev_stop(nic->port_id);
+
+    if (ret) {
+        return ret;
+    }
+    for (unsigned int i = 0; i < nic->n_rxq; i++) {
+        struct nic_rxq *rxq = nic->rxqs[i];
+
+        if (rxq) {
+            nic_rxq_restarted(rxq);
+            rxq->unset |= rxq->stuck && nic_rxq_n_guest(rxq);
+        }
+    }
+    return nic_rxqs_set_up(nic);
+}
+
+/* Stops and starts the whole device, because there are queues that are stuck.
+ * The caller holds their gates. */
+static void
+nic_restart(struct iovtee_nic *nic)
+{
+    uint32_t n_kept = 0;
+    int ret;
+
+    nic_lock(nic);
+    ret = nic_stop(nic);
+    for (size_t i = 0; i < ARRAY_SIZE(nic->rxqs); i++) {
+        if (nic->rxqs[i] && nic->rxqs[i]->stuck) {
+            n_kept += nic_rxq_n_guest(nic->rxqs[i]);
+        }
+    }
+    if (n_kept) {
+        /* A device that still has them must not be started again. */
+        VLOG_ERR("%s: driver %s keeps %"PRIu32" buffers of a guest after its "
+                 "stop; the device stays stopped until the port is "
+                 "reconfigured, without zero-copy", nic->name, nic->driver,
+                 n_kept);
+        nic->kept = true;
+        nic->down = false;
+        nic->copy_only = "driver keeps buffers of a guest after its stop";
+    }
+    if (!ret && !nic->kept) {
+        ret = iovtee_nic_start(nic);
+    }
+    if (ret && !nic->kept) {
+        VLOG_ERR("%s: restart of the device failed (%s), will try again",
+                 nic->name, rte_strerror(ret < 0 ? -ret : ret));
+        nic->down = true;
+    }
+    nic_unlock(nic);
+}

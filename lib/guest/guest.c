@@ -14,6 +14,13 @@
  * limitations under the License.
  */
 
+/* Data path of a guest port: which receive virtqueue a packet goes to, what
+ * the guest has sent, and the queues' coming and going.
+ *
+ * PMD threads send and receive, librte_vhost's thread starts and stops queues,
+ * the main thread configures.  Next: queue/rxvq-deliver.c, how a packet gets
+ * into a virtqueue. */
+
 #include <config.h>
 
 #include "guest/guest.h"

@@ -14,7 +14,8 @@
  * limitations under the License.
  */
 
-/* See guest/hostpool.h. */
+/* Mbufs for what guests send, a pool for each MTU and NUMA node.  For the main
+ * thread only; see hostpool.h. */
 
 #include <config.h>
 

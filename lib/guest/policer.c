@@ -14,7 +14,9 @@
  * limitations under the License.
  */
 
-/* See guest/policer.h. */
+/* Policers of QoS and of ingress policing.  PMD threads run them, the main
+ * thread makes and reads them; see policer.h.  Next: qos.c, which has the
+ * users' settings. */
 
 #include <config.h>
 

@@ -14,7 +14,9 @@
  * limitations under the License.
  */
 
-/* See guest/qos.h. */
+/* QoS and ingress policing of a guest port: the users' settings, of which
+ * policer.c makes policers.  For the main thread, but for what PMD threads
+ * run; see qos.h. */
 
 #include <config.h>
 

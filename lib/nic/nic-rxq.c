@@ -14,7 +14,12 @@
  * limitations under the License.
  */
 
-/* See nic-rxq.h. */
+/* Where the buffers of a NIC's receive queue come from, and what comes out of
+ * it.
+ *
+ * PMD threads receive; rxq_get() and rxq_put() are called by the NIC's driver
+ * on whatever thread polls, starts or stops the queue.  Next: nic-stop.c, how
+ * all of a guest's buffers are taken back. */
 
 #include <config.h>
 

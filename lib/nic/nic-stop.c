@@ -14,7 +14,9 @@
  * limitations under the License.
  */
 
-/* See nic-stop.h. */
+/* How guests' buffers are taken back: queue by queue where the driver can, by
+ * one restart of the device for all others.  Called mostly on librte_vhost's
+ * thread, which waits for no PMD thread but for one burst. */
 
 #include <config.h>
 

@@ -14,7 +14,8 @@
  * limitations under the License.
  */
 
-/* See queue/ringstats.h. */
+/* Counters of a ring by the names of librte_vhost.  PMD threads count, the
+ * main thread reads; see ringstats.h. */
 
 #include <config.h>
 

@@ -14,7 +14,8 @@
  * limitations under the License.
  */
 
-/* What a guest receive queue tells about itself. */
+/* What a guest receive virtqueue tells about itself.  For any thread, mostly
+ * the main thread. */
 
 #include <config.h>
 

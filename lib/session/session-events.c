@@ -14,6 +14,9 @@
  * limitations under the License.
  */
 
+/* librte_vhost's callbacks, on its thread or on one that opens or closes a
+ * session.  What they decide is done in session-ring.c. */
+
 #include <config.h>
 
 #include "session/session-private.h"
@@ -28,9 +31,7 @@
 
 VLOG_DEFINE_THIS_MODULE(iovtee_session_events);
 
-/* librte_vhost's callbacks.
- *
- * What librte_vhost calls when, as of 22.11, and whether it holds its access
+/* What librte_vhost calls when, as of 22.11, and whether it holds its access
  * locks then:
  *
  *    message                 calls                                     locks

@@ -14,7 +14,8 @@
  * limitations under the License.
  */
 
-/* Which session has which socket and which connection. */
+/* Which session has which socket and which connection, for any thread; and
+ * whether a callback is on librte_vhost's own thread. */
 
 #include <config.h>
 

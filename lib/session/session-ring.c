@@ -14,6 +14,11 @@
  * limitations under the License.
  */
 
+/* What is done with a ring, and with the guest's memory, when the front-end
+ * has said something.  Everything here runs with the session's 'fsm_mutex'
+ * held, mostly on librte_vhost's thread.  Next: guest/guest.c, which is told
+ * of receive rings. */
+
 #include <config.h>
 
 #include "session/session-private.h"

@@ -14,6 +14,8 @@
  * limitations under the License.
  */
 
+/* Whether a socket can be listened on.  For the main thread. */
+
 #include <config.h>
 
 #include "session/session-private.h"

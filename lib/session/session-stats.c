@@ -14,6 +14,9 @@
  * limitations under the License.
  */
 
+/* What was counted of a guest's transmit rings.  For the main thread and
+ * librte_vhost's, with 'api_mutex' held. */
+
 #include <config.h>
 
 #include "session/session-private.h"

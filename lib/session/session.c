@@ -14,6 +14,12 @@
  * limitations under the License.
  */
 
+/* Opening and closing a session, and what the switch asks it.
+ *
+ * For the main thread; iovtee_session_dequeue() and
+ * iovtee_session_queue_count() are for PMD threads.  Next: session-events.c,
+ * what the front-end says. */
+
 #include <config.h>
 
 #include "session/session-private.h"

@@ -14,6 +14,9 @@
  * limitations under the License.
  */
 
+/* What a user asks for as peer: a NIC, and some of its receive queues.  For
+ * the main thread.  Next: tee.c, which decides who gets what he asked for. */
+
 #include <config.h>
 
 #include "tee/peer.h"

@@ -14,6 +14,12 @@
  * limitations under the License.
  */
 
+/* Who lends to whom: NICs and guests by name, what users want, and what is in
+ * effect.
+ *
+ * The main thread configures, librte_vhost's thread says which queues run.
+ * Next: nic/nic-rxq.c, what a NIC does with a guest's queue. */
+
 #include <config.h>
 
 #include "tee/tee.h"

@@ -14,6 +14,9 @@
  * limitations under the License.
  */
 
+/* Survives SIGBUS when the file behind guest memory shrinks.  The handler runs
+ * on any thread, in the middle of anything; the rest is for the threads that
+ * map and unmap memory. */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1           /* For MAP_ANONYMOUS. */

@@ -14,6 +14,9 @@
  * limitations under the License.
  */
 
+/* Maps guest memory, and translates the guest's addresses.  librte_vhost's
+ * thread makes maps, PMD threads look up, anybody may drop the last reference.
+ * Next: vring-split.c, which reads and writes through a map. */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1           /* For MADV_DONTDUMP and MADV_DONTFORK. */

@@ -14,6 +14,10 @@
  * limitations under the License.
  */
 
+/* Which buffers of which ring are out, in a file that survives the process.
+ * The thread that has the virtqueue's lock notes each step; the main thread
+ * and librte_vhost's open and recover.  inflight.h says why the order of the
+ * steps is right. */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1           /* For O_CLOEXEC and posix_fallocate(). */

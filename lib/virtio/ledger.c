@@ -14,6 +14,8 @@
  * limitations under the License.
  */
 
+/* Where each of a ring's buffers is.  Called with the virtqueue's lock held.
+ * Next: queue/rxvq-buffers.c, which moves buffers from place to place. */
 
 #include "virtio/ledger.h"
 

@@ -14,6 +14,9 @@
  * limitations under the License.
  */
 
+/* Reads and writes a split virtqueue (virtio 1.2, section 2.7).  Called with
+ * the virtqueue's lock held, on PMD threads mostly; what the guest may change
+ * meanwhile is read once.  What the hot path needs inline is in vring.h. */
 
 #include "virtio/vring.h"
 

@@ -15,6 +15,8 @@
 
 # run.sh SRCDIR OVS_DIR SECONDS FUZZER...: builds each FUZZER with clang and
 # libFuzzer in the folder "fuzz" of the current one, and runs it for SECONDS.
+# As many run at a time as there are processors.
+#
 # What it finds that is new stays there for the next time, and so does an
 # input that makes it fail.
 
@@ -45,20 +47,41 @@ if test ! -e Makefile; then
 fi
 $MAKE "$@" || exit 1
 
-for fuzzer; do
-    name=${fuzzer##*fuzz-}
-    echo "$name: $seconds s"
-    mkdir -p "corpus/$name"
-    if $fuzzer -max_total_time="$seconds" -max_len=2048 -timeout=10 \
-        -artifact_prefix="$name-" "corpus/$name" \
-        "$srcdir/tests/fuzz/corpus/$name" > "$name.log" 2>&1; then
-        tail -n 1 "$name.log"
+# run FUZZER NAME: leaves its exit status in NAME.status.
+run () {
+    mkdir -p "corpus/$2"
+    $1 -max_total_time="$seconds" -max_len=2048 -timeout=10 \
+        -artifact_prefix="$2-" "corpus/$2" "$srcdir/tests/fuzz/corpus/$2" \
+        > "$2.log" 2>&1
+    echo $? > "$2.status"
+}
+
+# show NAME: says how it went.
+show () {
+    if test "$(cat "$1.status")" = 0; then
+        tail -n 1 "$1.log"
         passed=$((passed + 1))
     else
-        tail -n 40 "$name.log"
-        echo "$name: FAILED"
+        tail -n 40 "$1.log"
+        echo "$1: FAILED"
         failed=$((failed + 1))
     fi
+}
+
+at_a_time=$(nproc)
+while test $# != 0; do
+    names=
+    while test $# != 0 && test "$(echo $names | wc -w)" -lt "$at_a_time"; do
+        name=${1##*fuzz-}
+        names="$names $name"
+        echo "$name: $seconds s"
+        run "$1" "$name" &
+        shift
+    done
+    wait
+    for name in $names; do
+        show "$name"
+    done
 done
 echo "$passed passed, $failed failed, 0 skipped"
 test $failed = 0

@@ -12,14 +12,20 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-# The tests of "quickstart check".
+# The tests of "quickstart check" and "quickstart nightly".
 
 check_packages="clang gnuplot-nox libclang-rt-14-dev qemu-system-x86 tcpdump"
 check_hugepages=1280
 passed=0
 failed=0
 skipped=0
-failures=()
+failures=()                     # What is said on suites that failed.
+late=()                         # Tests that passed only when run again.
+suite_times=()                  # "SECONDS TESTS SUITE"
+test_times=()                   # "SECONDS NUMBER NAME (SUITE)"
+suite_jobs=1                    # How many tests of a suite run at a time.
+suite_seconds=2400              # A suite that takes longer is ended.
+suite_nic=                      # Which PCI NIC, if several are tested.
 
 # count_results LOG: prints how many tests of an autotest suite passed, failed,
 # were skipped, and passed only when run again, from its output.  Goes by the
@@ -86,13 +92,39 @@ note_failures () {
     failures+=("$text:" "${@/#/  }")
 }
 
-# tally PASSED FAILED SKIPPED SINCE: shows the results of what has run since
-# SINCE, in $SECONDS, and adds them to the total.
+# tally TEXT PASSED FAILED SKIPPED SINCE [FILE]: shows the results of the suite
+# TEXT, which has run since SINCE, in $SECONDS, and adds them to the total.
+# FILE says how long each test took, see run-suite.sh.
 tally () {
-    say "  $1 passed, $2 failed, $3 skipped in $((SECONDS - $4)) s"
-    passed=$((passed + $1))
-    failed=$((failed + $2))
-    skipped=$((skipped + $3))
+    local took=$((SECONDS - $5))
+
+    say "  $2 passed, $3 failed, $4 skipped in $took s"
+    passed=$((passed + $2))
+    failed=$((failed + $3))
+    skipped=$((skipped + $4))
+    suite_times+=("$took $(($2 + $3)) $1")
+    if test -s "${6-}"; then
+        readarray -t -O ${#test_times[@]} test_times < \
+            <(sed "s/\$/ ($1)/" "$6")
+    fi
+}
+
+# Prints how long each suite took, and the slowest tests.
+show_times () {
+    local line
+
+    printf '%9s %6s  %s\n' seconds tests suite
+    for line in "${suite_times[@]}"; do
+        set -- $line
+        printf '%9s %6s  %s\n' "$1" "$2" "${line#"$1 $2 "}"
+    done
+    test ${#test_times[@]} -gt 0 || return 0
+    printf '%9s %6s  %s\n' seconds test "the slowest tests"
+    printf '%s\n' "${test_times[@]}" | sort -rn | head -n 20 |
+        while read -r line; do
+            set -- $line
+            printf '%9s %6s  %s\n' "$1" "$2" "${line#"$1 $2 "}"
+        done
 }
 
 # Shows how each test went, as far as it is news.
@@ -112,51 +144,61 @@ show_results () {
     done
 }
 
-# Prints why the tests that failed in the suite of LOG did.
-show_failures () {
-    local log=$1 dir group
-
-    dir=$(dirname "$log")/tests
-    case $log in
-        *-check-ovs.log) dir=$build/ovs/build/tests ;;
-        *-check-pci-quick.log) dir=$build/tests/pci-results/igb ;;
-        *-check-tsan.log) dir=$build/tsan/tests ;;
+# suite_files DIR TARGET: prints where the suite of TARGET in DIR leaves what
+# tells of it, without the last part of the names.
+suite_files () {
+    case $2 in
+        check-build) echo "$1/tests/build-testsuite" ;;
+        check-long | check-system*) echo "$1/tests/system-iovtee-testsuite" ;;
+        check-pci-*)
+            echo "$1/tests/pci-results/${suite_nic:-igb}/system-pci-testsuite"
+            ;;
+        check-tsan) echo "$1/tsan/tests/testsuite" ;;
+        *) echo "$1/tests/testsuite" ;;
     esac
-    for group in "$dir"/*testsuite.dir/*/*testsuite.log; do
-        grep -q 'FAILED' "$group" 2>/dev/null || continue
-        say "  ---- $group"
-        tail -n 40 "$group" | sed 's/^/  /'
-    done
-    say "  ---- $log"
-    tail -n 15 "$log" | sed 's/^/  /'
+}
+
+# failure_report LOG: prints why the tests that failed did, or how the suite
+# ended if it does not say.
+failure_report () {
+    if grep -q '^What failed, ' "$1"; then
+        sed -n '/^What failed, /,/^make/{/^make/!p}' "$1"
+    else
+        tail -n 15 "$1"
+    fi
 }
 
 # suite TEXT DIR TARGET [COMMAND...]: makes TARGET in DIR; COMMAND is put
 # before make.  A suite that hangs is ended.
 suite () {
     local text=$1 dir=$2 target=$3 since=$SECONDS
-    local log=$dir/quickstart-$target.log
-    local status=0 results names
+    local log=$dir/quickstart-$target${suite_nic:+-$suite_nic}.log
+    local status=0 results names files
 
     shift 3
+    files=$(suite_files "$dir" "$target")
+    rm -f "$files.times"
     say "$text"
     cd "$dir" || die "cannot enter $dir: see to its permissions"
-    run_logged "$log" show_results "$@" timeout --foreground -k 30 2400 \
-        make -j"$jobs" "$target" TESTSUITEFLAGS="-j$suite_jobs" RECHECK=yes ||
-        status=$?
+    run_logged "$log" show_results "$@" timeout --foreground -k 30 \
+        "$suite_seconds" make -j"$jobs" "$target" RECHECK=yes \
+        ${suite_nic:+PCI_NICS="$suite_nic"} \
+        TESTSUITEFLAGS="-j$suite_jobs" || status=$?
     read -r -a results < <(count_results "$log")
     if test "$status" != 0 && test "${results[1]}" = 0; then
         results[1]=1
     fi
     if test "${results[1]}" != 0; then
-        show_failures "$log"
-        readarray -t names < <(failed_results "$log")
-        note_failures "$text" "${names[@]:-did not end as it should}"
+        failure_report "$log" | sed 's/^/  /'
+        readarray -t names < <(failed_results "$log"; failure_report "$log"
+                               echo "all of it is in $log")
+        note_failures "$text" "${names[@]}"
     fi
-    tally "${results[@]:0:3}" "$since"
+    tally "$text" "${results[@]:0:3}" "$since" "$files.times"
     if test "${results[3]}" != 0; then
+        readarray -t names < <(late_results "$log")
         say "  (${results[3]} of them passed only when run again)"
-        late_results "$log" | sed 's/^/    /'
+        late+=("${names[@]/#/"passed only when run again: $text: "}")
     fi
 }
 
@@ -187,9 +229,10 @@ counted () {
     local log=$build/quickstart-$target.log results names
 
     shift 2
-    say "$text, short form"
+    say "$text"
     cd "$build" || die "cannot enter $build: see to its permissions"
-    run_logged "$log" cat "$@" timeout --foreground -k 30 900 make "$target"
+    run_logged "$log" cat "$@" timeout --foreground -k 30 \
+        "$suite_seconds" make "$target"
     results=$(grep -x '[0-9]* passed, [0-9]* failed, [0-9]* skipped' "$log" |
                   tail -n 1)
     set -- ${results:-0 passed, 1 failed, 0 skipped}
@@ -197,14 +240,13 @@ counted () {
         readarray -t names < <(grep FAILED "$log")
         note_failures "$text" "${names[@]:-did not end as they should}"
     fi
-    tally "$1" "$3" "$5" "$since"
+    tally "$text" "$1" "$3" "$5" "$since"
 }
 
-# Runs the short form of the tests with a PCI NIC, where there can be a machine
-# that has one.
+# pci TEXT TARGET [NIC]: runs tests with a PCI NIC, where there can be a
+# machine that has one.
 pci () {
-    local text="Tests with a PCI NIC behind an IOMMU, emulated, short form"
-    local log=$build/quickstart-pci-machine.log status=0
+    local text=$1 log=$build/quickstart-pci-machine.log status=0
 
     run_logged "$log" true timeout --foreground -k 30 900 \
         "$top/tests/pci/machine.sh" --check || status=$?
@@ -213,25 +255,27 @@ pci () {
         say "  skipped: $(tail -n 1 "$log")"
         skipped=$((skipped + 1))
     else
-        suite "$text" "$build" check-pci-quick \
-            env IOVTEE_MACHINE_TIME="${IOVTEE_MACHINE_TIME-1200}"
+        suite_nic=${3-}
+        suite "$text" "$build" "$2" \
+            env IOVTEE_MACHINE_TIME="${IOVTEE_MACHINE_TIME-$machine_seconds}"
+        suite_nic=
     fi
 }
 
-# Runs the short form of the benchmarks.  A busy machine gives no valid
-# figures, which is no failure.
+# bench TEXT TARGET: runs benchmarks.  A busy machine gives no valid figures,
+# which is no failure of the short form.
 bench () {
     if test -e "$build/tests/nic-model/nicmodel.so"; then
-        counted "Benchmarks" bench-quick
+        counted "$1" "$2"
     else
-        say "Benchmarks: skipped, there is no NIC model"
+        say "$1: skipped, there is no NIC model"
         skipped=$((skipped + 1))
     fi
 }
 
-check () {
-    local checked="our code checked by AddressSanitizer and UBSan"
-    local line
+# Builds, also for the sanitizers.
+build_all () {
+    local since=$SECONDS
 
     need_packages $build_packages $run_packages $check_packages
     # Linux guests are made of packages that the tests download.
@@ -246,32 +290,68 @@ check () {
         $(test ! -e "$build/dpdk-source/VERSION" ||
           echo "--with-dpdk-source=$build/dpdk-source") \
         CFLAGS="-g -O1"
+    suite_times+=("$((SECONDS - since)) - Building")
+}
 
-    suite_jobs=$jobs
-    suite "Unit tests" "$build" check "${as_owner[@]}"
-    suite "Unit tests, $checked" "$build_sanitizers" check "${as_owner[@]}"
-    suite "Unit tests, our code checked by ThreadSanitizer" "$build" \
-        check-tsan "${as_owner[@]}"
-    counted "Fuzzers" fuzz-quick "${as_owner[@]}"
-    suite_jobs=1
-    suite "Tests of configuring, building and packing" "$build" check-build \
-        "${as_owner[@]}"
-    suite "System tests" "$build" check-system
-    suite "System tests, $checked" "$build_sanitizers" check-system
-    pci
-    suite_jobs=$((2 * jobs))
-    suite "Open vSwitch's tests of what the patches touch" "$build" \
-        check-ovs "${as_owner[@]}"
-    bench
+# Shows where time went, what failed, and the total, and exits.
+total () {
+    local line
+
     chown -R --reference="$top" "$build" "$build_sanitizers"
 
     # Nothing may be printed after the total.
     lasting=yes
     undo
-    for line in "${failures[@]}"; do
+    show_times | tee "$build/quickstart-times.txt"
+    chown --reference="$top" "$build/quickstart-times.txt"
+    for line in "${failures[@]}" "${late[@]}"; do
         say "$line"
     done
     say "$passed passed, $failed failed, $skipped skipped"
     test $failed = 0 && test $passed -gt 0
     exit
+}
+
+checked="our code checked by AddressSanitizer and UBSan"
+
+check () {
+    build_all
+    suite_jobs=$jobs
+    suite "Unit tests" "$build" check "${as_owner[@]}"
+    suite "Unit tests, $checked" "$build_sanitizers" check "${as_owner[@]}"
+    suite "Unit tests, our code checked by ThreadSanitizer" "$build" \
+        check-tsan "${as_owner[@]}"
+    counted "Fuzzers, short form" fuzz-quick "${as_owner[@]}"
+    suite_jobs=1
+    suite "Tests of configuring, building and packing" "$build" check-build \
+        "${as_owner[@]}"
+    suite "System tests" "$build" check-system
+    suite "System tests where memory changes hands, $checked" \
+        "$build_sanitizers" check-system-memory
+    machine_seconds=1200
+    pci "Tests with a PCI NIC behind an IOMMU, emulated, short form" \
+        check-pci-quick
+    suite_jobs=$((2 * jobs))
+    suite "Open vSwitch's tests of what the patches touch" "$build" \
+        check-ovs "${as_owner[@]}"
+    bench "Benchmarks, short form" bench-quick
+    total
+}
+
+# The long forms, and all that "check" leaves out.
+nightly () {
+    local nic
+
+    build_all
+    suite_seconds=14400
+    machine_seconds=14400
+    suite_jobs=1
+    suite "System tests, $checked" "$build_sanitizers" check-system
+    suite "System tests, long forms" "$build" check-long
+    for nic in $(make -s -C "$build" print-pci-nics); do
+        pci "Tests with a PCI NIC, $nic" check-pci-matrix "$nic"
+    done
+    counted "Fuzzers" fuzz "${as_owner[@]}"
+    bench "Benchmarks" bench
+    total
 }

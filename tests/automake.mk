@@ -14,6 +14,9 @@
 
 # Autotest suites.  One file per line, sorted.
 
+# What is part of all suites.
+SUITE_AT = tests/suite.at
+
 # Autotest sources of "make check".
 TESTSUITE = tests/testsuite
 TESTSUITE_AT = \
@@ -82,8 +85,9 @@ BUILD_TESTSUITE_AT = tests/build/testsuite.at
 EXTRA_DIST += \
 	$(BUILD_TESTSUITE_AT) \
 	$(PCI_TESTSUITE_AT) \
-	$(TESTSUITE_AT) \
+	$(SUITE_AT) \
 	$(SYSTEM_TESTSUITE_AT) \
+	$(TESTSUITE_AT) \
 	tests/hostile/README.rst \
 	tests/hostile/bench.py \
 	tests/hostile/endurance.py \
@@ -108,6 +112,7 @@ EXTRA_DIST += \
 	tests/pci/init \
 	tests/pci/machine.sh \
 	tests/pci/qemu.sh \
+	tests/system/luck.sh \
 	tests/system/to-pcap.py \
 	tests/unit/layers.py \
 	tests/unit/tsan.supp
@@ -141,21 +146,21 @@ tests_pci_no_dma_map_so_LDFLAGS = -shared
 AUTOTEST = $(AUTOM4TE) --language=autotest -I . -I $(srcdir)
 AUTOTEST_DIRS = tests/unit:tests/nic-model:tests/traffic:vswitchd
 
-$(TESTSUITE): $(TESTSUITE_AT) package.m4
+$(TESTSUITE): $(TESTSUITE_AT) $(SUITE_AT) package.m4
 	$(AM_V_GEN)$(AUTOTEST) -o $@.tmp $(srcdir)/tests/unit/testsuite.at && \
 	mv $@.tmp $@
 
-$(SYSTEM_TESTSUITE): $(SYSTEM_TESTSUITE_AT) package.m4
+$(SYSTEM_TESTSUITE): $(SYSTEM_TESTSUITE_AT) $(SUITE_AT) package.m4
 	$(AM_V_GEN)$(AUTOTEST) -o $@.tmp \
 	    $(srcdir)/tests/system/testsuite.at && \
 	mv $@.tmp $@
 
-$(PCI_TESTSUITE): $(PCI_TESTSUITE_AT) package.m4
+$(PCI_TESTSUITE): $(PCI_TESTSUITE_AT) $(SUITE_AT) package.m4
 	$(AM_V_GEN)$(AUTOTEST) -o $@.tmp \
 	    $(srcdir)/tests/pci/testsuite.at && \
 	mv $@.tmp $@
 
-$(BUILD_TESTSUITE): $(BUILD_TESTSUITE_AT) package.m4
+$(BUILD_TESTSUITE): $(BUILD_TESTSUITE_AT) $(SUITE_AT) package.m4
 	$(AM_V_GEN)$(AUTOTEST) -o $@.tmp \
 	    $(srcdir)/tests/build/testsuite.at && \
 	mv $@.tmp $@
@@ -170,20 +175,33 @@ package.m4: $(srcdir)/configure.ac
 	    echo 'm4_define([AT_PACKAGE_URL], [$(PACKAGE_URL)])'; \
 	} > $@.tmp && mv $@.tmp $@
 
-# Runs the suite that follows.  With RECHECK=yes, tests that fail are run once
-# more: they share few cores with what they test, and time-outs happen.
-RUN_SUITE = run_suite () { \
-	    $(SHELL) "$$@" $(TESTSUITEFLAGS) \
-	        || (test "$(RECHECK)" = yes && $(SHELL) "$$@" --recheck); \
-	}; run_suite
+# Runs the suite that follows; RECHECK=yes or no.
+RUN_SUITE = $(srcdir)/build-aux/run-suite.sh \
+	`test "$(RECHECK)" != yes || echo --recheck`
 
-check-local: $(TESTSUITE)
-	$(RUN_SUITE) $(TESTSUITE) -C tests AUTOTEST_PATH=$(AUTOTEST_DIRS)
+check-local: $(TESTSUITE) tests/atlocal
+	$(RUN_SUITE) $(TESTSUITE) -C tests AUTOTEST_PATH=$(AUTOTEST_DIRS) \
+	    $(TESTSUITEFLAGS)
 
-check-system: all $(SYSTEM_TESTSUITE)
+check-system: all $(SYSTEM_TESTSUITE) tests/atlocal
 	$(MAKE) -C $(OVS_BUILD) utilities/ovs-testcontroller
-	$(RUN_SUITE) $(SYSTEM_TESTSUITE) -C tests \
-	    AUTOTEST_PATH=$(AUTOTEST_DIRS)
+	$(RUN_SUITE) --threads $(SYSTEM_TESTSUITE) -C tests \
+	    AUTOTEST_PATH=$(AUTOTEST_DIRS) $(TESTSUITEFLAGS)
+
+# Those in which memory changes hands, or somebody says what is not so: where
+# the sanitizers have found, or may find, what the same tests without them do
+# not.
+check-system-memory:
+	$(MAKE) check-system TESTSUITEFLAGS="-k diversions -k hostile -k life \
+	    -k long -k migration -k nicmodel -k zero-copy $(TESTSUITEFLAGS)"
+
+# Each system test, or those that TESTSUITEFLAGS choose, many times; see
+# luck.sh.  For a build with the sanitizers, call it there.
+LUCK_TIMES = 20
+LUCK_SECONDS = 36000
+check-luck: all $(SYSTEM_TESTSUITE) tests/atlocal
+	LUCK_PATH=$(AUTOTEST_DIRS) $(srcdir)/tests/system/luck.sh \
+	    $(LUCK_TIMES) $(LUCK_SECONDS) $(TESTSUITEFLAGS)
 
 # The long forms of the tests that have one, most of an hour, and what they
 # measured.
@@ -196,27 +214,33 @@ check-long:
 	echo; test ! -f $(LONG_FIGURES) || cat $(LONG_FIGURES); exit $$status
 CLEANFILES += $(LONG_FIGURES)
 
-check-pci: all $(PCI_TESTSUITE)
+check-pci: all $(PCI_TESTSUITE) tests/atlocal
 	RECHECK=$(RECHECK) $(srcdir)/tests/pci/check.sh igb $(TESTSUITEFLAGS)
 
 # The short form: a test of each kind.
-check-pci-quick: all $(PCI_TESTSUITE)
+check-pci-quick: all $(PCI_TESTSUITE) tests/atlocal
 	RECHECK=$(RECHECK) $(srcdir)/tests/pci/check.sh igb -k short \
 	    $(TESTSUITEFLAGS)
 
 # Those for a machine without an IOMMU.
-check-pci-no-iommu: all $(PCI_TESTSUITE)
+check-pci-no-iommu: all $(PCI_TESTSUITE) tests/atlocal
 	RECHECK=$(RECHECK) $(srcdir)/tests/pci/check.sh igb-no-iommu \
 	    -k no-iommu $(TESTSUITEFLAGS)
 
 # All tests with several PCI NICs, and a table of the results.
-check-pci-matrix: all $(PCI_TESTSUITE)
+check-pci-matrix: all $(PCI_TESTSUITE) tests/atlocal
 	RECHECK=$(RECHECK) $(srcdir)/tests/pci/check.sh "$(PCI_NICS)" \
 	    $(TESTSUITEFLAGS)
 PCI_NICS = igb e1000e vmxnet3 igb-no-iommu
+print-pci-nics:
+	@echo $(PCI_NICS)
 
-check-build: all $(BUILD_TESTSUITE)
-	$(RUN_SUITE) $(BUILD_TESTSUITE) -C tests
+# The long forms of everything, and what "quickstart check" leaves out.
+check-nightly: all
+	QUICKSTART_BUILD=$(abs_top_builddir) $(abs_top_srcdir)/quickstart nightly
+
+check-build: all $(BUILD_TESTSUITE) tests/atlocal
+	$(RUN_SUITE) $(BUILD_TESTSUITE) -C tests $(TESTSUITEFLAGS)
 
 # The unit tests that have threads, and those of all that has locks or atomics,
 # in a build of their own for ThreadSanitizer, in the folder "tsan".
@@ -257,12 +281,13 @@ check-ovs: all
 
 clean-local:
 	-rm -rf bench-results fuzz tsan
+	-rm -f tests/*.begun tests/*.times
 	-rm -rf tests/testsuite.dir tests/testsuite.log
 	-rm -rf tests/build-testsuite.dir tests/build-testsuite.log
-	-rm -rf tests/pci-results
+	-rm -rf tests/luck tests/pci-results
 	-rm -rf tests/system-iovtee-testsuite.dir
 	-rm -f tests/system-iovtee-testsuite.log
 
-.PHONY: check-build check-long check-ovs check-pci check-pci-matrix \
-	check-pci-no-iommu check-pci-quick check-system check-thread-safety \
-	check-tsan
+.PHONY: check-build check-long check-luck check-nightly check-ovs \
+	check-pci check-pci-matrix check-pci-no-iommu check-pci-quick check-system \
+	check-system-memory check-thread-safety check-tsan print-pci-nics

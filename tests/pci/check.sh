@@ -32,19 +32,12 @@ shift
 command_for () {
     cat <<END
 export IOVTEE_TIMEOUT=\${IOVTEE_TIMEOUT-180}
-set /bin/sh tests/system-pci-testsuite -C tests --color=never \
-    AUTOTEST_PATH=tests:vswitchd
-keep () {
-    cp -R tests/system-pci-testsuite.* \$RESULTS
-}
-"\$@" $*
+"$here/../../build-aux/run-suite.sh" --threads \
+    $(test "$RECHECK" != yes || echo --recheck) \
+    tests/system-pci-testsuite -C tests --color=never \
+    AUTOTEST_PATH=tests:vswitchd $*
 status=\$?
-keep
-if test \$status != 0 && test "$RECHECK" = yes; then
-    "\$@" --recheck
-    status=\$?
-    keep
-fi
+cp -R tests/system-pci-testsuite.* \$RESULTS
 exit \$status
 END
 }
@@ -57,7 +50,9 @@ check () {
     rm -rf "$results"
     mkdir -p "$results" || return
     { "$here/machine.sh" "$nic" "$results" "$(command_for "$@")"
-      echo $? > "$results/exit"; } | tee "$results/output"
+      echo $? > "$results/exit"; } |
+        sed -u "s|tests/\(system-pci-testsuite.dir/\)|$results/\1|" |
+        tee "$results/output"
     return "$(cat "$results/exit")"
 }
 

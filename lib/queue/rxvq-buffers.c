@@ -317,11 +317,14 @@ iovtee_rxvq_sort(struct iovtee_rxvq *vq, uint16_t head)
 {
     struct iovtee_buf *buf = &vq->bufs[head];
     struct iovtee_desc desc;
+    struct iovtee_seg seg;
 
     buf->len = 0;
     if (OVS_LIKELY(iovtee_vring_read_desc(&vq->vring, head, &desc))) {
-        buf->va = iovtee_guestmem_translate(vq->mem, desc.addr, desc.len);
-        buf->len = buf->va ? desc.len : 0;
+        if (OVS_LIKELY(iovtee_vring_map(&vq->vring, &desc, &seg))) {
+            buf->va = seg.va;
+            buf->len = seg.len;
+        }
     } else {
         vq->unfit_reason = (desc.flags & IOVTEE_DESC_F_INDIRECT
                             ? IOVTEE_COPY_INDIRECT : IOVTEE_COPY_CHAINED);
@@ -422,6 +425,17 @@ vq_lend(struct iovtee_rxvq *vq, uint16_t head, struct rte_mbuf *mbuf)
     mbuf->ol_flags = 0;
 }
 
+/* Reports that the NIC or the switch may have written to buffer 'head', which
+ * was lent: as much of it as vq_lend() has told them of. */
+void
+iovtee_rxvq_mark_lent(const struct iovtee_rxvq *vq, uint16_t head)
+{
+    const uint32_t most = UINT16_MAX - RTE_PKTMBUF_HEADROOM + vq->hdr_len;
+
+    iovtee_vring_mark(&vq->vring, vq->bufs[head].va,
+                      MIN(vq->bufs[head].len, most));
+}
+
 /* Returns true, having counted it, if any segment of 'mbuf' is a shell of
  * 'vq'.  Open vSwitch is only made for packets of one segment. */
 static bool
@@ -487,8 +501,7 @@ iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n)
                 /* Who knows what the switch has done to the frame.  (While we
                  * are suspended, the log may be on its way out.  The guest
                  * has no use for what is in a free buffer.) */
-                iovtee_vring_mark(&vq->vring, vq->bufs[head].va,
-                                  vq->bufs[head].len);
+                iovtee_rxvq_mark_lent(vq, head);
             }
             iovtee_heads_push(&vq->idle, head);
         } else {

@@ -521,8 +521,7 @@ vq_forget_buffers(struct iovtee_rxvq *vq, bool give)
             continue;
         }
         if (place != IOVTEE_IDLE) {
-            iovtee_vring_mark(&vq->vring, vq->bufs[head].va,
-                              vq->bufs[head].len);
+            iovtee_rxvq_mark_lent(vq, head);
             vq->bufs[head].orphan = true;
             vq->n_orphans++;
         }

@@ -192,7 +192,8 @@ struct iovtee_rxvq_info {
 /* A buffer of the guest.  Valid unless it is in IOVTEE_GUEST. */
 struct iovtee_buf {
     uint8_t *va;                /* The descriptor's buffer, if simple. */
-    uint32_t len;               /* Its length in bytes, 0 if not simple. */
+    uint32_t len;               /* Bytes of it that may be used, 0 if it is
+                                 * not simple. */
     bool orphan;                /* Was it out when the queue finished? */
 };
 
@@ -363,6 +364,8 @@ bool iovtee_rxvq_is_unfit(const struct iovtee_rxvq *vq)
 void iovtee_rxvq_sort(struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);
 void iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n);
+void iovtee_rxvq_mark_lent(const struct iovtee_rxvq *vq, uint16_t head)
+    OVS_REQUIRES(vq->lock);
 void iovtee_rxvq_stock(struct iovtee_rxvq *vq, unsigned int n)
     OVS_REQUIRES(vq->lock);
 bool iovtee_rxvq_get_buffer(struct iovtee_rxvq *vq, uint16_t *head)

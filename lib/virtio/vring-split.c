@@ -449,14 +449,11 @@ add_segment(struct walk *w, const struct iovtee_desc *desc)
     }
 
     seg = &w->segs[w->chain.n_segs];
-    seg->va = iovtee_guestmem_translate(w->vr->mem, desc->addr, desc->len);
-    if (!seg->va) {
+    if (!iovtee_vring_map(w->vr, desc, seg)) {
         return IOVTEE_FAULT_BAD_ADDRESS;
     }
-    seg->len = desc->len;
     w->chain.n_segs++;
-    w->chain.len = (desc->len > UINT32_MAX - w->chain.len
-                    ? UINT32_MAX : w->chain.len + desc->len);
+    w->chain.len += seg->len;
     return IOVTEE_FAULT_NONE;
 }
 

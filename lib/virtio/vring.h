@@ -123,6 +123,10 @@ const char *iovtee_vring_fault_text(enum iovtee_vring_fault);
 /* Limits. */
 #define IOVTEE_VRING_MAX_SIZE 32768     /* Section 2.7. */
 #define IOVTEE_CHAIN_MAX_SEGS 1024      /* Longer chains are a fault. */
+#define IOVTEE_SEG_MAX_LEN 131072       /* More of a descriptor, which can say
+                                         * 4 GiB, is not used.  No frame is
+                                         * that long, and sums of some such
+                                         * lengths do not wrap. */
 
 /* Descriptor flags, section 2.7.5. */
 #define IOVTEE_DESC_F_NEXT 1
@@ -177,13 +181,13 @@ struct iovtee_vring_config {
 /* One piece of a buffer, in our own mapping. */
 struct iovtee_seg {
     uint8_t *va;
-    uint32_t len;               /* Bytes. */
+    uint32_t len;               /* Bytes, IOVTEE_SEG_MAX_LEN at most. */
 };
 
 /* A chain as read by iovtee_vring_read_chain(). */
 struct iovtee_chain {
     uint32_t n_segs;            /* Pieces. */
-    uint32_t len;               /* Sum of their lengths, saturating. */
+    uint32_t len;               /* Sum of their lengths. */
     bool indirect;              /* Was it behind an indirect descriptor? */
 };
 
@@ -222,6 +226,9 @@ static inline uint16_t iovtee_vring_last_taken(const struct iovtee_vring *);
 static inline void iovtee_vring_untake(struct iovtee_vring *);
 static inline bool iovtee_vring_read_desc(const struct iovtee_vring *,
                                           uint16_t head, struct iovtee_desc *);
+static inline bool iovtee_vring_map(const struct iovtee_vring *,
+                                    const struct iovtee_desc *,
+                                    struct iovtee_seg *);
 static inline void iovtee_vring_prefetch_desc(const struct iovtee_vring *,
                                               uint16_t head);
 static inline void iovtee_vring_prefetch_used(const struct iovtee_vring *,
@@ -271,8 +278,8 @@ iovtee_vring_load_desc__(const void *src, struct iovtee_desc *dst)
 
 /* Copies descriptor 'head', which must be less than the size of the ring, to
  * '*desc'.  Returns true if it is a whole buffer by itself: one descriptor,
- * not indirect, writable, not empty.  Its address has not been looked at; pass
- * the address and the length in '*desc' to iovtee_guestmem_translate().
+ * not indirect, writable, not empty.  Its address has not been looked at: pass
+ * '*desc' to iovtee_vring_map().
  *
  * Returns false if iovtee_vring_read_chain() has to say what it is.  That
  * function reads the descriptor again, so that '*desc' means nothing then. */
@@ -284,6 +291,19 @@ iovtee_vring_read_desc(const struct iovtee_vring *vr, uint16_t head,
     return ((desc->flags & (IOVTEE_DESC_F_NEXT | IOVTEE_DESC_F_WRITE
                             | IOVTEE_DESC_F_INDIRECT)) == IOVTEE_DESC_F_WRITE
             && desc->len);
+}
+
+/* Stores where the buffer is that '*desc' describes, and how much of it may be
+ * used, in '*seg'.  Returns false if it does not lie in guest memory as a
+ * whole. */
+static inline bool
+iovtee_vring_map(const struct iovtee_vring *vr, const struct iovtee_desc *desc,
+                 struct iovtee_seg *seg)
+{
+    seg->va = iovtee_guestmem_translate(vr->mem, desc->addr, desc->len);
+    seg->len = (desc->len < IOVTEE_SEG_MAX_LEN
+                ? desc->len : IOVTEE_SEG_MAX_LEN);
+    return seg->va != NULL;
 }
 
 /* Returns what the driver says now is the descriptor head of the buffer that

@@ -388,12 +388,13 @@ read_buffer(struct fuzz_input *in)
     uint64_t len = 0;
 
     if (head < ring.size && iovtee_vring_read_desc(&vr, head, &desc)) {
-        uint8_t *va = iovtee_guestmem_translate(guest.mem, desc.addr,
-                                                desc.len);
+        struct iovtee_seg seg;
+        bool mapped = iovtee_vring_map(&vr, &desc, &seg);
 
-        CHECK(va || !driver_is_good);
-        if (va) {
-            check_in_guest(va, desc.len);
+        CHECK(mapped || !driver_is_good);
+        if (mapped) {
+            CHECK(seg.len && seg.len <= desc.len);
+            check_in_guest(seg.va, desc.len);
         }
     }
 
@@ -410,11 +411,12 @@ read_buffer(struct fuzz_input *in)
     for (uint32_t i = 0; i < n_descs; i++) {
         CHECK(segs[i].va == iovtee_guestmem_translate(guest.mem, descs[i].addr,
                                                       descs[i].len));
-        CHECK(segs[i].len == descs[i].len);
+        CHECK(segs[i].len == (descs[i].len < IOVTEE_SEG_MAX_LEN
+                              ? descs[i].len : IOVTEE_SEG_MAX_LEN));
         check_in_guest(segs[i].va, segs[i].len);
         len += segs[i].len;
     }
-    CHECK(chain.len == (len < UINT32_MAX ? len : UINT32_MAX));
+    CHECK(chain.len == len);
     CHECK(ring.indirect || !chain.indirect);
 }
 

@@ -52,11 +52,13 @@ vq_fixture_init(struct vq_fixture *f, const struct vq_params *params)
         { RING_GPA, 1 << 20, 0, false },
         { BUF_GPA, params->size * SLOT_SIZE, 4096, false },
         { TABLE_GPA, params->size * TABLE_SIZE, 0, false },
+        { VQ_ENDLESS_GPA, VQ_ENDLESS_SIZE, 0, false },
     };
 
     memset(f, 0, sizeof *f);
     f->params = *params;
-    CHECK(!guest_init(&f->guest, layouts, ARRAY_SIZE(layouts)));
+    CHECK(!guest_init(&f->guest, layouts,
+                      ARRAY_SIZE(layouts) - !params->endless));
     guest_ring_init(&f->ring, &f->guest, RING_GPA, params->size,
                     params->start, params->event_idx);
     f->callfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

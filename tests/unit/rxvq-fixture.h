@@ -39,6 +39,10 @@
 /* Where the memory for buffers is. */
 #define VQ_BUF_GPA (UINT64_C(4) << 30)
 
+/* Where there is memory for a buffer of any length, if a test wants it. */
+#define VQ_ENDLESS_GPA (UINT64_C(8) << 30)
+#define VQ_ENDLESS_SIZE (UINT64_C(5) << 30)
+
 /* DPDK port of the peer. */
 enum { VQ_PEER = 7 };
 
@@ -53,6 +57,7 @@ struct vq_params {
     bool guest_csum;            /* Does the guest take partial checksums? */
     bool event_idx;
     bool no_zero_copy;          /* Is zero-copy off? */
+    bool endless;               /* Is there memory at VQ_ENDLESS_GPA? */
     struct iovtee_inflight *inflight;
 };
 

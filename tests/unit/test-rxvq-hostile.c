@@ -162,6 +162,89 @@ test_huge(void)
     vq_fixture_destroy(&f);
 }
 
+/* What was reported as written. */
+static uint64_t n_marked;
+
+static void
+mark(void *aux OVS_UNUSED, uint64_t gpa OVS_UNUSED, uint64_t len)
+{
+    n_marked += len;
+}
+
+/* The guest says of each buffer that it is as long as can be said.  It gets
+ * its frames like any other, into simple buffers in place ('kind' 0) and
+ * copied, and into indirect ones ('kind' 1), and what is reported as written
+ * is no more than one frame can have. */
+static void
+test_endless(void)
+{
+    static const struct vq_params params = {
+        .size = SIZE, .start = 65500, .hdr_len = HDR_LEN, .mergeable = true,
+        .endless = true,
+    };
+    static const uint32_t lens[2] = { HDR_LEN, 2000 };
+    const struct iovtee_vring_log log = { mark, NULL };
+    uint8_t frame[1514], *memory;
+    struct dp_packet *packets[2];
+    struct vq_fixture f;
+    uint32_t len;
+    uint16_t head;
+
+    vq_fixture_init(&f, &params);
+    memory = guest_va(&f.guest, VQ_ENDLESS_GPA, VQ_ENDLESS_SIZE);
+    vq_frame(frame, sizeof frame, 1);
+    for (int i = 0; i < 6; i++) {
+        struct iovtee_desc desc = {
+            .addr = VQ_ENDLESS_GPA + i * UINT64_C(100000000),
+            .len = UINT32_MAX, .flags = IOVTEE_DESC_F_WRITE,
+        };
+        int posted = (i < 4 ? vq_post(&f, BUF_LEN)
+                      : vq_post_pieces(&f, lens, 2, false));
+
+        CHECK(posted >= 0);
+        if (i >= 4) {
+            posted = f.ring.desc[posted].next;
+        }
+        guest_ring_set_desc(&f.ring, posted, desc);
+    }
+    guest_ring_expose(&f.ring);
+
+    /* In place. */
+    CHECK(vq_lend(&f, packets, 2, MAX_FRAME) == 2);
+    for (int i = 0; i < 2; i++) {
+        struct rte_mbuf *m = &packets[i]->mbuf;
+
+        CHECK(m->buf_len == UINT16_MAX);
+        memcpy(rte_pktmbuf_mtod(m, void *), frame, sizeof frame);
+        m->data_len = m->pkt_len = sizeof frame;
+    }
+    CHECK(iovtee_rxvq_received(f.vq, packets, 2) == 2);
+    CHECK(!f.vq->counters.dropped[IOVTEE_DROP_OVERRUN]);
+    vq_deliver(&f, packets[0]);
+    CHECK(guest_ring_reap(&f.ring, &head, &len)
+          && len == HDR_LEN + sizeof frame);
+    CHECK(!memcmp(memory + HDR_LEN, frame, sizeof frame));
+
+    /* One comes home while writes are reported. */
+    iovtee_rxvq_suspend(f.vq);
+    iovtee_rxvq_resume(f.vq, f.callfd, &log);
+    dp_packet_delete(packets[1]);
+    CHECK(n_marked >= sizeof frame && n_marked <= UINT16_MAX);
+
+    /* Copied. */
+    for (int i = 0; i < 5; i++) {
+        vq_deliver(&f, vq_host_packet(sizeof frame, 1, VQ_PEER));
+        CHECK(guest_ring_reap(&f.ring, &head, &len)
+              && len == HDR_LEN + sizeof frame);
+    }
+    CHECK(!f.vq->vring.fault && !f.vq->ledger.n_violations);
+    iovtee_rxvq_suspend(f.vq);
+    iovtee_rxvq_resume(f.vq, f.callfd, NULL);
+    memset(f.by_head, 0, SIZE * sizeof *f.by_head);
+    memcpy(f.expected, f.memory, f.memory_size);
+    vq_fixture_destroy(&f);
+}
+
 static struct vq_fixture victim;
 static atomic_bool done;
 
@@ -278,6 +361,7 @@ main(int argc, char *argv[])
         { "busy", test_busy },
         { "overlap", test_overlap },
         { "huge", test_huge },
+        { "endless", test_endless },
         { "scribble", test_scribble },
     };
 

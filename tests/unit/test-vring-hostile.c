@@ -411,7 +411,7 @@ test_long(void)
     }
 }
 
-/* Four times 2 GB is more than 'len' can say. */
+/* Four times 2 GB is more than 'len' can say: so much of each is not used. */
 static void
 test_saturation(void)
 {
@@ -433,6 +433,7 @@ test_saturation(void)
     CHECK(!iovtee_vring_init(&vr, guest_ring_config(&ring, &config)));
     CHECK(!iovtee_vring_read_chain(&vr, 2, segs, 4, &chain));
     printf("2: segs=%u len=%u\n", chain.n_segs, chain.len);
+    CHECK(segs[0].len == IOVTEE_SEG_MAX_LEN);
     CHECK(!iovtee_vring_read_chain(&vr, 0, segs, 4, &chain));
     printf("4: segs=%u len=%u\n", chain.n_segs, chain.len);
     destroy_ring(&guest, &ring, &vr);
@@ -589,8 +590,12 @@ use_ring(struct hammer *h, uint64_t n_faults[])
 
             CHECK(heads[j] < vr.size);
             if (iovtee_vring_read_desc(&vr, heads[j], &desc)) {
+                struct iovtee_seg seg;
+
                 CHECK(desc.len);
-                iovtee_guestmem_translate(vr.mem, desc.addr, desc.len);
+                if (iovtee_vring_map(&vr, &desc, &seg)) {
+                    check_seg(vr.mem, &seg);
+                }
             }
             if (!iovtee_vring_read_chain(&vr, heads[j], segs,
                                          ARRAY_SIZE(segs), &chain)) {

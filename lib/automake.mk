@@ -59,6 +59,8 @@ lib_libiovtee_a_SOURCES = \
 	lib/nic/nic-stop.h \
 	lib/nic/nic.c \
 	lib/nic/nic.h \
+	lib/queue/notifier.c \
+	lib/queue/notifier.h \
 	lib/queue/pool.c \
 	lib/queue/pool.h \
 	lib/queue/ring-setup.h \

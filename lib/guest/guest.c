@@ -346,7 +346,21 @@ iovtee_guest_get_stats(struct iovtee_guest *guest,
     ovs_spin_unlock(&guest->stats_lock);
 }
 
-/* The session's callbacks. */
+/* The session's callbacks.  They run one at a time, and nobody else makes or
+ * parts with a queue.  They hold the guest's mutex, for which the main thread
+ * waits, only where that is seen, and never while they interrupt the guest. */
+
+/* Returns receive queue 'q', or NULL if it is stopped. */
+static struct iovtee_rxvq *
+get_queue(struct iovtee_guest *guest, unsigned int q)
+{
+    struct iovtee_rxvq *vq;
+
+    ovs_mutex_lock(&guest->mutex);
+    vq = guest->queues[q].vq;
+    ovs_mutex_unlock(&guest->mutex);
+    return vq;
+}
 
 static void
 rings_begin(void *guest_)
@@ -373,8 +387,7 @@ ring_start(void *guest_, unsigned int q,
     struct iovtee_ring_setup ring = *ring_;
     struct iovtee_rxvq *vq;
 
-    ovs_mutex_lock(&guest->mutex);
-    vq = queue->vq;
+    vq = get_queue(guest, q);
     if (vq && (vq->mem != ring.vring.mem
                || !iovtee_rxvq_same_ring(vq, &ring))) {
         if (iovtee_rxvq_same_ring(vq, &ring)) {
@@ -384,7 +397,9 @@ ring_start(void *guest_, unsigned int q,
         } else {
             iovtee_rxvq_abandon(vq);
         }
+        ovs_mutex_lock(&guest->mutex);
         retire(guest, q);
+        ovs_mutex_unlock(&guest->mutex);
         vq = NULL;
     }
     if (!vq) {
@@ -395,17 +410,21 @@ ring_start(void *guest_, unsigned int q,
             .inflight = guest->inflight,
         };
 
-        atomic_read_relaxed(&guest->zero_copy, &config.zero_copy);
-        vq = queue->vq = iovtee_rxvq_create(&config);
+        vq = iovtee_rxvq_create(&config);
     }
     if (vq) {
+        bool zero_copy;
+
         iovtee_rxvq_resume(vq, ring.callfd, &ring.log);
+
+        ovs_mutex_lock(&guest->mutex);
+        atomic_read_relaxed(&guest->zero_copy, &zero_copy);
+        atomic_store_relaxed(&vq->zero_copy, zero_copy);
+        queue->vq = vq;
         queue->running = true;
         replace_map(guest);
-    }
-    ovs_mutex_unlock(&guest->mutex);
+        ovs_mutex_unlock(&guest->mutex);
 
-    if (vq) {
         iovtee_tee_vq_up(guest->tee, q, vq);
     }
 }
@@ -416,12 +435,8 @@ ring_stop(void *guest_, unsigned int q, bool final, uint16_t *last_avail,
 {
     struct iovtee_guest *guest = guest_;
     struct iovtee_guest_queue *queue = &guest->queues[q];
-    struct iovtee_rxvq *vq;
+    struct iovtee_rxvq *vq = get_queue(guest, q);
 
-    /* Only this thread changes the queue. */
-    ovs_mutex_lock(&guest->mutex);
-    vq = queue->vq;
-    ovs_mutex_unlock(&guest->mutex);
     if (!vq) {
         return;
     }
@@ -429,11 +444,13 @@ ring_stop(void *guest_, unsigned int q, bool final, uint16_t *last_avail,
     iovtee_rxvq_drain(vq);
     iovtee_tee_vq_down(guest->tee, q);
     iovtee_rxvq_suspend(vq);
+    if (final) {
+        iovtee_rxvq_finish(vq, last_avail, last_used);
+    }
 
     ovs_mutex_lock(&guest->mutex);
     queue->running = false;
     if (final) {
-        iovtee_rxvq_finish(vq, last_avail, last_used);
         retire(guest, q);
     }
     replace_map(guest);
@@ -444,12 +461,11 @@ static void
 ring_callfd(void *guest_, unsigned int q, int callfd)
 {
     struct iovtee_guest *guest = guest_;
+    struct iovtee_rxvq *vq = get_queue(guest, q);
 
-    ovs_mutex_lock(&guest->mutex);
-    if (guest->queues[q].vq) {
-        iovtee_rxvq_set_callfd(guest->queues[q].vq, callfd);
+    if (vq) {
+        iovtee_rxvq_set_callfd(vq, callfd);
     }
-    ovs_mutex_unlock(&guest->mutex);
 }
 
 static void

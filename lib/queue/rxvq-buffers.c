@@ -38,8 +38,6 @@
 
 #include "queue/rxvq.h"
 
-#include <sys/eventfd.h>
-
 #include <rte_mbuf.h>
 
 #include "openvswitch/vlog.h"
@@ -224,23 +222,16 @@ iovtee_rxvq_unget_buffer(struct iovtee_rxvq *vq, uint16_t head)
     iovtee_heads_unpop(vq->bufs[head].len ? &vq->idle : &vq->unfit, head);
 }
 
-/* Makes the guest see what was given to it and interrupts it if it wants to
- * be. */
+/* Makes the guest see what was given to it.  If it wants to be interrupted,
+ * that is done by iovtee_rxvq_unlock(). */
 void
 iovtee_rxvq_publish(struct iovtee_rxvq *vq)
 {
-    bool notify;
-
     if (vq->n_late) {
         vq_copy_late(vq);
     }
-    notify = iovtee_vring_publish(&vq->vring);
-
+    vq->notify |= iovtee_vring_publish(&vq->vring);
     iovtee_inflight_publish(&vq->inflight);
-    if (notify && vq->callfd >= 0) {
-        eventfd_write(vq->callfd, 1);
-        vq->counters.ring.guest_notifications++;
-    }
 }
 
 /* Makes the copies that were put off.  (A frame may lie in another buffer of a
@@ -264,20 +255,33 @@ iovtee_rxvq_break(struct iovtee_rxvq *vq, enum iovtee_vring_fault fault)
     iovtee_vring_break(&vq->vring, fault);
 }
 
-/* Releases the lock of 'vq' and says in the log, once per ring, if the guest
- * was found to have broken it. */
+/* Releases the lock of 'vq' and does what must not be done under it: it
+ * interrupts the guest, if that is due, and says in the log, once per ring, if
+ * the guest was found to have broken it. */
 void
 iovtee_rxvq_unlock(struct iovtee_rxvq *vq)
 {
     enum iovtee_vring_fault fault = vq->vring.fault;
     bool report = OVS_UNLIKELY(fault != IOVTEE_FAULT_NONE) && !vq->reported;
+    struct iovtee_notifier *notifier = NULL;
 
     if (OVS_UNLIKELY(report)) {
         vq->reported = true;
         vq->counters.faults[fault]++;
     }
+    if (vq->notify) {
+        vq->notify = false;
+        if (vq->notifier) {
+            notifier = iovtee_notifier_ref(vq->notifier);
+            iovtee_ringstats_count_notification(&vq->counters.ring);
+        }
+    }
     ovs_spin_unlock(&vq->lock);
 
+    if (notifier) {
+        iovtee_notifier_raise(notifier);
+        iovtee_notifier_unref(notifier);
+    }
     if (OVS_UNLIKELY(report)) {
         VLOG_WARN_RL(&rl, "%s: the guest broke its receive queue %u: %s; "
                      "the queue receives nothing until the guest resets it",

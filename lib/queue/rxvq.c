@@ -25,9 +25,6 @@
 #include "queue/rxvq.h"
 
 #include <errno.h>
-#include <sys/eventfd.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <linux/virtio_net.h>
 #include <rte_errno.h>
@@ -109,7 +106,6 @@ iovtee_rxvq_create(const struct iovtee_rxvq_config *config)
     atomic_init(&vq->peer_port_id, UINT32_MAX);
     ovs_spin_init(&vq->lock);
     vq->state = IOVTEE_RXVQ_SUSPENDED;
-    vq->callfd = -1;
 
     iovtee_ledger_init(&vq->ledger, vq->size);
     vq_init_heads(&vq->idle, vq->size);
@@ -284,31 +280,18 @@ iovtee_rxvq_abandon(struct iovtee_rxvq *vq)
 void
 iovtee_rxvq_set_callfd(struct iovtee_rxvq *vq, int callfd)
 {
-    /* A duplicate of our own cannot be closed, and its number be reused, under
-     * us.  A guest cannot be allowed to make us wait. */
-    int new = callfd >= 0 ? fcntl(callfd, F_DUPFD_CLOEXEC, 0) : -1;
-    int old;
-
-    if (new >= 0) {
-        int flags = fcntl(new, F_GETFL);
-
-        if (flags >= 0 && !(flags & O_NONBLOCK)) {
-            fcntl(new, F_SETFL, flags | O_NONBLOCK);
-        }
-    }
+    struct iovtee_notifier *new = iovtee_notifier_create(callfd);
+    struct iovtee_notifier *old;
 
     ovs_spin_lock(&vq->lock);
-    old = vq->callfd;
-    vq->callfd = new;
+    old = vq->notifier;
+    vq->notifier = iovtee_notifier_ref(new);
     ovs_spin_unlock(&vq->lock);
+    iovtee_notifier_unref(old);
 
-    if (old >= 0) {
-        close(old);
-    }
-    if (new >= 0) {
-        /* Whoever waited while there was no way to tell shall look now. */
-        eventfd_write(new, 1);
-    }
+    /* Whoever waited while there was no way to tell shall look now. */
+    iovtee_notifier_raise(new);
+    iovtee_notifier_unref(new);
 }
 
 /* Returns true if 'ring' is the ring that 'vq' was created with, in the same
@@ -335,9 +318,7 @@ vq_destroy(struct iovtee_rxvq *vq)
     iovtee_ledger_destroy(&vq->ledger);
     iovtee_guestmem_unref(vq->mem);
     ovs_spin_destroy(&vq->lock);
-    if (vq->callfd >= 0) {
-        close(vq->callfd);
-    }
+    iovtee_notifier_unref(vq->notifier);
     free(vq->bufs);
     free(vq->lent_to);
     free(vq->idle.ring);

@@ -72,7 +72,12 @@
  *
  * Every function may be called from any thread, except as noted.  One spin
  * lock per queue is taken once per burst; nothing that blocks is done under
- * it, and no other lock is taken while it is held. */
+ * it, and no other lock is taken while it is held.
+ *
+ * The functions that may interrupt the guest, which are iovtee_rxvq_deliver(),
+ * _finish(), _resume() and _set_callfd(), do so after they have released the
+ * lock.  Their caller should hold none, because a front-end can make that
+ * block (queue/notifier.h). */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -81,6 +86,7 @@
 #include "openvswitch/list.h"
 #include "ovs-atomic.h"
 #include "ovs-thread.h"
+#include "queue/notifier.h"
 #include "queue/ring-setup.h"
 #include "queue/ringstats.h"
 #include "virtio/inflight.h"
@@ -278,7 +284,9 @@ struct iovtee_rxvq {
     struct iovtee_buf *bufs OVS_GUARDED;        /* By head. */
     atomic_uint32_t **lent_to OVS_GUARDED;      /* By head, in IOVTEE_NIC: the
                                                  * count it is part of. */
-    int callfd OVS_GUARDED;             /* Ours.  -1 if none. */
+    struct iovtee_notifier *notifier OVS_GUARDED; /* NULL if none. */
+    bool notify OVS_GUARDED;            /* Is the guest to be interrupted when
+                                         * the lock is released? */
     uint32_t n_orphans OVS_GUARDED;     /* Shells out after 'finish'. */
     bool reported OVS_GUARDED;          /* Was the ring's fault logged? */
 

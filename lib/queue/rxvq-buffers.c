@@ -57,7 +57,7 @@ static void vq_count_posted(atomic_uint32_t *posted, int n);
 static uint32_t vq_n_lendable(struct iovtee_rxvq *vq, uint32_t want)
     OVS_REQUIRES(vq->lock);
 static unsigned int vq_choose(struct iovtee_rxvq *vq, uint16_t heads[],
-                              unsigned int n)
+                              unsigned int n, unsigned int *looks)
     OVS_REQUIRES(vq->lock);
 static void vq_lend(struct iovtee_rxvq *vq, uint16_t head, struct rte_mbuf *)
     OVS_REQUIRES(vq->lock);
@@ -80,6 +80,7 @@ iovtee_rxvq_post(struct iovtee_rxvq *vq, void *objs[], unsigned int n,
                  bool *unfit)
 {
     uint32_t need = vq->hdr_len + max_frame;
+    unsigned int looks = n + IOVTEE_RXVQ_MAX_UNFIT;
     unsigned int got = 0;
     uint32_t have;
     bool zero_copy;
@@ -111,7 +112,8 @@ iovtee_rxvq_post(struct iovtee_rxvq *vq, void *objs[], unsigned int n,
     }
     while (got < n) {
         uint16_t heads[BATCH];
-        unsigned int k = vq_choose(vq, heads, MIN(n - got, BATCH));
+        unsigned int k = vq_choose(vq, heads, MIN(n - got, BATCH),
+                                   &looks);
 
         if (!k) {
             break;
@@ -386,17 +388,28 @@ vq_n_lendable(struct iovtee_rxvq *vq, uint32_t want)
 
 /* Takes up to 'n' buffers that are fit for the NIC from the idle ones, and
  * from the guest when there are none, and stores their heads.  Returns the
- * number of heads. */
+ * number of heads.  Each buffer that it takes from the guest, or finds to be
+ * too short, is one of '*looks', which must suffice. */
 static unsigned int
-vq_choose(struct iovtee_rxvq *vq, uint16_t heads[], unsigned int n)
+vq_choose(struct iovtee_rxvq *vq, uint16_t heads[], unsigned int n,
+          unsigned int *looks)
 {
     unsigned int k = 0;
 
-    while (k < n && (iovtee_heads_n(&vq->idle) || vq_fetch(vq, n - k))) {
+    while (k < n && *looks) {
+        if (!iovtee_heads_n(&vq->idle)) {
+            unsigned int taken = vq_fetch(vq, MIN(n - k, *looks));
+
+            if (!taken) {
+                break;
+            }
+            *looks -= taken;
+        }
         while (k < n && iovtee_heads_n(&vq->idle)) {
             uint16_t head = iovtee_heads_pop(&vq->idle);
 
             if (OVS_UNLIKELY(vq->bufs[head].len < vq->need)) {
+                *looks -= *looks > 0;
                 iovtee_heads_push(&vq->unfit, head);
                 vq->unfit_reason = IOVTEE_COPY_SHORT;
                 vq->unfit_len = vq->bufs[head].len;

@@ -95,9 +95,14 @@ iovtee_rxvq_deliver(struct iovtee_rxvq *vq, struct dp_packet *packets[],
     running = vq->state == IOVTEE_RXVQ_RUNNING
               || vq->state == IOVTEE_RXVQ_DRAINING;
     iovtee_vring_prefetch_used(&vq->vring, n);
+    vq->work = IOVTEE_RXVQ_MAX_PIECES;
     for (unsigned int i = 0; i < n; i++) {
         in_place[i] = is_in_place(vq, packets[i]);
-        n_in_place += in_place[i];
+        if (in_place[i]) {
+            n_in_place++;
+        } else {
+            vq->work += dp_packet_size(packets[i]) / IOVTEE_RXVQ_PIECE_LEN;
+        }
     }
     if (n > n_in_place && OVS_LIKELY(running)) {
         iovtee_rxvq_stock(vq, n - n_in_place);
@@ -223,7 +228,8 @@ deliver_in_place(struct iovtee_rxvq *vq, struct dp_packet *packet)
 
 /* Copies 'packet' to the guest.  Returns 0 if successful, EAGAIN if the guest
  * has too few buffers just now, EMSGSIZE if the packet does not fit in one
- * and must not span several. */
+ * and must not span several, ENOBUFS if the guest's buffers are more work than
+ * a burst may be. */
 static int
 deliver_copy(struct iovtee_rxvq *vq, struct dp_packet *packet)
 {
@@ -248,6 +254,8 @@ copy_patiently(struct iovtee_rxvq *vq, struct dp_packet *packet,
     }
     if (error == EAGAIN) {
         vq->counters.dropped[IOVTEE_DROP_NO_BUFFER]++;
+    } else if (error == ENOBUFS) {
+        vq->counters.dropped[IOVTEE_DROP_PIECES]++;
     } else if (error) {
         vq->counters.dropped[IOVTEE_DROP_TOO_BIG]++;
     }
@@ -368,9 +376,10 @@ mark_segs(const struct iovtee_rxvq *vq, const struct iovtee_seg segs[],
 
 /* Copies what remains of 'src' into the guest's buffer 'head', as much as
  * fits.  Stores the number of bytes written in '*len' and, in '*indirect',
- * whether the buffer is an indirect one.  Returns true if successful, false if
- * the guest's ring is broken. */
-static bool
+ * whether the buffer is an indirect one.  Returns 0 if successful, EAGAIN if
+ * the guest's ring is broken, ENOBUFS if the buffer has more pieces than may
+ * yet be filled in this burst. */
+static int
 fill_buffer(struct iovtee_rxvq *vq, uint16_t head, struct source *src,
             uint8_t *nb[2], uint32_t *len, bool *indirect)
     OVS_REQUIRES(vq->lock)
@@ -380,25 +389,32 @@ fill_buffer(struct iovtee_rxvq *vq, uint16_t head, struct source *src,
     if (OVS_LIKELY(buf->len)) {
         struct iovtee_seg seg = { .va = buf->va, .len = buf->len };
 
+        vq->work--;
         *len = fill_segs(&seg, 1, src, nb);
         iovtee_vring_mark(&vq->vring, buf->va, *len);
         *indirect = false;
     } else {
         struct iovtee_seg segs[IOVTEE_CHAIN_MAX_SEGS];
+        uint32_t max_segs = MIN(vq->work, ARRAY_SIZE(segs));
         enum iovtee_vring_fault fault;
         struct iovtee_chain chain;
 
-        fault = iovtee_vring_read_chain(&vq->vring, head, segs,
-                                        ARRAY_SIZE(segs), &chain);
-        if (fault != IOVTEE_FAULT_NONE) {
+        fault = iovtee_vring_peek_chain(&vq->vring, head, segs, max_segs,
+                                        &chain);
+        if (fault == IOVTEE_FAULT_CHAIN_LOOP && max_segs < ARRAY_SIZE(segs)) {
+            /* A later burst will see whether it is one. */
+            vq->work = 0;
+            return ENOBUFS;
+        } else if (fault != IOVTEE_FAULT_NONE) {
             iovtee_rxvq_break(vq, fault);
-            return false;
+            return EAGAIN;
         }
+        vq->work -= chain.n_segs;
         *len = fill_segs(segs, chain.n_segs, src, nb);
         mark_segs(vq, segs, *len);
         *indirect = chain.indirect;
     }
-    return true;
+    return 0;
 }
 
 /* Writes how many buffers a frame takes, 'n', to the two bytes of its header
@@ -444,15 +460,15 @@ copy_spanning(struct iovtee_rxvq *vq, struct dp_packet *packet)
     while (!error && source_rest(&src)) {
         if (n >= max_span) {
             error = EMSGSIZE;
+        } else if (!vq->work) {
+            error = ENOBUFS;
         } else if (!iovtee_rxvq_get_buffer(vq, &heads[n])) {
             error = EAGAIN;
         } else {
             n++;
-            if (!fill_buffer(vq, heads[n - 1], &src,
-                             has_num_buffers ? nb : NULL, &lens[n - 1],
-                             &indirect)) {
-                error = EAGAIN;
-            }
+            error = fill_buffer(vq, heads[n - 1], &src,
+                                has_num_buffers ? nb : NULL, &lens[n - 1],
+                                &indirect);
         }
     }
     if (OVS_UNLIKELY(error)) {

@@ -127,6 +127,8 @@ enum iovtee_copy_reason {
 #define IOVTEE_DROP_REASONS                                                 \
     DROP(NO_BUFFER, "no_buffer", "the guest had no buffer free")            \
     DROP(TOO_BIG, "too_big", "the frame did not fit the guest's buffer")    \
+    DROP(PIECES, "pieces",                                                  \
+         "the guest's buffers are in too many pieces")                      \
     DROP(STOPPED, "stopped", "the queue was not running")                   \
     DROP(SCATTERED, "scattered", "the NIC split a frame over buffers")      \
     DROP(OVERRUN, "overrun", "the NIC wrote more than the buffer holds")
@@ -303,6 +305,8 @@ struct iovtee_rxvq {
     /* Copies that iovtee_rxvq_publish() has to make before. */
     struct iovtee_late_copy late[NETDEV_MAX_BURST] OVS_GUARDED;
     unsigned int n_late OVS_GUARDED;
+    uint32_t work OVS_GUARDED;          /* Pieces of buffers that may yet be
+                                         * filled in this burst. */
 
     struct iovtee_rxvq_counters counters;
 };
@@ -358,6 +362,19 @@ struct iovtee_delivery {
     uint32_t n_dropped;         /* Packets lost. */
     uint32_t n_retries;         /* Looks for late buffers. */
 };
+
+/* For the packets of a burst, as many pieces of the guest's buffers may be
+ * filled, and one more for each IOVTEE_RXVQ_PIECE_LEN bytes: so much, and not
+ * 64 buffers of 1024 pieces for each packet, can a guest make a PMD thread do
+ * at a time.  It is the longest chain, and a Linux guest without mergeable
+ * buffers, whose buffers have 19 pieces, gets a full burst. */
+#define IOVTEE_RXVQ_MAX_PIECES 1024
+#define IOVTEE_RXVQ_PIECE_LEN 1024
+
+/* So many of the guest's buffers that are not fit for a NIC are looked at when
+ * that wants some.  As these are more than are ever spared for copies, the NIC
+ * then gets other ones. */
+#define IOVTEE_RXVQ_MAX_UNFIT 128
 
 void iovtee_rxvq_deliver(struct iovtee_rxvq *, struct dp_packet *[],
                          unsigned int n, unsigned int max_retries,

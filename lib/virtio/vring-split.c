@@ -269,6 +269,23 @@ iovtee_vring_read_chain(struct iovtee_vring *vr, uint16_t head,
                         struct iovtee_seg segs[], size_t max_segs,
                         struct iovtee_chain *chain)
 {
+    enum iovtee_vring_fault fault;
+
+    fault = iovtee_vring_peek_chain(vr, head, segs, max_segs, chain);
+    if (fault) {
+        iovtee_vring_break(vr, fault);
+    }
+    return fault;
+}
+
+/* As iovtee_vring_read_chain(), but does not latch 'vr'.  So a caller may pass
+ * a 'max_segs' that the driver knows nothing of; IOVTEE_FAULT_CHAIN_LOOP can
+ * mean then that only there are more. */
+enum iovtee_vring_fault
+iovtee_vring_peek_chain(const struct iovtee_vring *vr, uint16_t head,
+                        struct iovtee_seg segs[], size_t max_segs,
+                        struct iovtee_chain *chain)
+{
     struct walk w = {
         .vr = vr,
         .segs = segs,
@@ -287,7 +304,6 @@ iovtee_vring_read_chain(struct iovtee_vring *vr, uint16_t head,
     }
 
     if (fault) {
-        iovtee_vring_break(vr, fault);
         w.chain = (struct iovtee_chain) { .n_segs = 0 };
     }
     *chain = w.chain;

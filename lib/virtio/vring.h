@@ -238,6 +238,11 @@ enum iovtee_vring_fault iovtee_vring_read_chain(struct iovtee_vring *,
                                                 struct iovtee_seg[],
                                                 size_t max_segs,
                                                 struct iovtee_chain *);
+enum iovtee_vring_fault iovtee_vring_peek_chain(const struct iovtee_vring *,
+                                                uint16_t head,
+                                                struct iovtee_seg[],
+                                                size_t max_segs,
+                                                struct iovtee_chain *);
 static inline void iovtee_vring_give(struct iovtee_vring *, uint16_t head,
                                      uint32_t len);
 bool iovtee_vring_publish(struct iovtee_vring *);

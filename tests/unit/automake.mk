@@ -211,7 +211,8 @@ tests_unit_test_rxvq_hostile_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
 tests_unit_test_rxvq_hostile_CFLAGS = $(lib_libiovtee_a_CFLAGS)
 tests_unit_test_rxvq_hostile_LDADD = $(UNIT_OVS_LIBS)
 tests_unit_test_rxvq_hostile_DEPENDENCIES = $(UNIT_OVS_BUILT)
-tests_unit_test_rxvq_hostile_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+tests_unit_test_rxvq_hostile_LINK = $(OVS_LINK) $(LDFLAGS) \
+	-Wl,--wrap=iovtee_guestmem_translate -o $@
 
 check_PROGRAMS += tests/unit/test-rxvq-life
 tests_unit_test_rxvq_life_SOURCES = \

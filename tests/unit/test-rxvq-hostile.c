@@ -30,6 +30,7 @@
 #include "openvswitch/vlog.h"
 #include "ovs-atomic.h"
 #include "ovs-thread.h"
+#include "timeval.h"
 #include "util.h"
 #include "rxvq-fixture.h"
 
@@ -332,6 +333,198 @@ test_blocked(void)
     alarm(0);
 }
 
+/* Descriptors that were looked at, and how long a burst took. */
+static unsigned int n_looks;
+static long long int burst_time;
+
+void *__real_iovtee_guestmem_translate(const struct iovtee_guestmem *,
+                                       uint64_t gpa, uint64_t len);
+void *__wrap_iovtee_guestmem_translate(const struct iovtee_guestmem *,
+                                       uint64_t gpa, uint64_t len);
+
+void *
+__wrap_iovtee_guestmem_translate(const struct iovtee_guestmem *mem,
+                                 uint64_t gpa, uint64_t len)
+{
+    n_looks++;
+    return __real_iovtee_guestmem_translate(mem, gpa, len);
+}
+
+enum { PIECES_SIZE = 2048, N_CHAINS = PIECES_SIZE / 2 };
+
+/* Makes '*f' a guest all of whose buffers are chains of 1024 pieces of one
+ * byte, each in a page of its own.  All but the first piece belong to all of
+ * the chains. */
+static void
+pieces_init(struct vq_fixture *f)
+{
+    static const struct vq_params params = {
+        .size = PIECES_SIZE, .hdr_len = HDR_LEN, .mergeable = true,
+    };
+
+    vq_fixture_init(f, &params);
+    for (uint16_t i = 0; i < PIECES_SIZE - 1; i++) {
+        struct iovtee_desc desc = {
+            .addr = VQ_BUF_GPA + i * UINT64_C(16384), .len = 1,
+            .flags = IOVTEE_DESC_F_WRITE,
+        };
+
+        if (i < PIECES_SIZE - 2) {
+            desc.flags |= IOVTEE_DESC_F_NEXT;
+            desc.next = i < N_CHAINS ? N_CHAINS : i + 1;
+        }
+        guest_ring_set_desc(&f->ring, i, desc);
+    }
+    for (uint16_t i = 0; i < N_CHAINS; i++) {
+        guest_ring_set_avail(&f->ring, i, i);
+    }
+    guest_ring_set_avail_idx(&f->ring, N_CHAINS);
+}
+
+static void
+pieces_destroy(struct vq_fixture *f)
+{
+    uint16_t last_avail, last_used;
+
+    CHECK(!f->vq->vring.fault && iovtee_rxvq_is_balanced(f->vq));
+    iovtee_rxvq_suspend(f->vq);
+    iovtee_rxvq_finish(f->vq, &last_avail, &last_used);
+    iovtee_rxvq_unref(f->vq);
+    iovtee_rxvq_sweep();
+    memset(f->by_head, 0, PIECES_SIZE * sizeof *f->by_head);
+    guest_ring_set_avail_idx(&f->ring, last_used);
+    vq_fixture_open(f, last_used, last_used);
+    memcpy(f->expected, f->memory, f->memory_size);
+    vq_fixture_destroy(f);
+}
+
+/* Sends a burst of frames of 'len' bytes.  Returns how many arrive. */
+static unsigned int
+pieces_send(struct vq_fixture *f, uint32_t len)
+{
+    struct dp_packet *packets[NETDEV_MAX_BURST];
+    struct iovtee_delivery d;
+
+    for (uint32_t i = 0; i < NETDEV_MAX_BURST; i++) {
+        packets[i] = vq_switch_packet(len, i);
+    }
+    n_looks = 0;
+    burst_time = time_usec();
+    iovtee_rxvq_deliver(f->vq, packets, NETDEV_MAX_BURST, 8, &d);
+    burst_time = time_usec() - burst_time;
+    return NETDEV_MAX_BURST - d.n_dropped;
+}
+
+/* Whatever a guest's buffers are like, a burst is so much work and no more. */
+static void
+test_pieces(void)
+{
+    static const uint32_t lens[] = { 60, 800, 1514, 60000 };
+    struct vq_fixture f;
+
+    pieces_init(&f);
+    for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+        uint64_t n_before = f.vq->counters.dropped[IOVTEE_DROP_PIECES];
+        unsigned int n = pieces_send(&f, lens[i]);
+
+        /* Each buffer that is taken is looked at once more. */
+        CHECK(n_looks <= IOVTEE_RXVQ_MAX_PIECES
+              + NETDEV_MAX_BURST * (lens[i] / IOVTEE_RXVQ_PIECE_LEN + 1));
+        CHECK(f.vq->counters.dropped[IOVTEE_DROP_PIECES]
+              == n_before + NETDEV_MAX_BURST - n);
+        CHECK((n > 0) == (lens[i] < 1000));
+    }
+    pieces_destroy(&f);
+
+    /* A chain as long as may be takes a frame, and a usual one all. */
+    pieces_init(&f);
+    vq_deliver(&f, vq_host_packet(1000, 1, VQ_PEER));
+    pieces_destroy(&f);
+    vq_fixture_init(&f, &modern);
+    for (int i = 0; i < 8; i++) {
+        static const uint32_t pieces[] = { 12, 100, 100, 100, 100, 100, 1200 };
+
+        CHECK(vq_post_pieces(&f, pieces, ARRAY_SIZE(pieces), false) >= 0);
+    }
+    guest_ring_expose(&f.ring);
+    for (int i = 0; i < 8; i++) {
+        vq_deliver(&f, vq_host_packet(1514, 1, VQ_PEER));
+        CHECK(vq_reap(&f, 1514, 1) == 1);
+    }
+    vq_fixture_destroy(&f);
+}
+
+/* A NIC that wants buffers does not have all of a ring looked at that has none
+ * for it. */
+static void
+test_unfit(void)
+{
+    static const struct vq_params params = {
+        .size = PIECES_SIZE, .hdr_len = HDR_LEN, .mergeable = true,
+    };
+
+    for (int chained = 0; chained < 2; chained++) {
+        void *objs[32];
+        struct vq_fixture f;
+        bool unfit = false;
+
+        vq_fixture_init(&f, &params);
+        if (chained) {
+            static const uint32_t lens[] = { 12, 2000 };
+
+            while (vq_post_pieces(&f, lens, 2, false) >= 0) {
+                continue;
+            }
+            guest_ring_expose(&f.ring);
+        } else {
+            vq_refill(&f, 1000);
+        }
+        n_looks = 0;
+        CHECK(!iovtee_rxvq_post(f.vq, objs, ARRAY_SIZE(objs), true, MAX_FRAME,
+                                &f.posted, &unfit));
+        CHECK(unfit);
+        CHECK(n_looks <= ARRAY_SIZE(objs) + IOVTEE_RXVQ_MAX_UNFIT);
+        CHECK(f.vq->ledger.n[IOVTEE_IDLE]
+              <= ARRAY_SIZE(objs) + IOVTEE_RXVQ_MAX_UNFIT);
+        vq_fixture_destroy(&f);
+    }
+}
+
+static int
+compare_times(const void *a_, const void *b_)
+{
+    const long long int *a = a_, *b = b_;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* Not a test: how long the worst bursts take. */
+static void
+test_bench_pieces(void)
+{
+    static const uint32_t lens[] = { 60, 1000, 1514, 60000 };
+    struct vq_fixture f;
+
+    /* Once to have all pages mapped. */
+    pieces_init(&f);
+    pieces_send(&f, 1000);
+    for (size_t i = 0; i < ARRAY_SIZE(lens); i++) {
+        long long int times[10];
+        unsigned int n = 0;
+
+        for (size_t j = 0; j < ARRAY_SIZE(times); j++) {
+            pieces_send(&f, lens[i]);
+            times[j] = burst_time;
+            n = MAX(n, n_looks);
+        }
+        qsort(times, ARRAY_SIZE(times), sizeof *times, compare_times);
+        printf("bursts of 32 frames of %5"PRIu32" bytes: %7u descriptors, "
+               "median %6lld us, least %6lld us\n", lens[i], n, times[5],
+               times[0]);
+    }
+    pieces_destroy(&f);
+}
+
 static struct vq_fixture victim;
 static atomic_bool done;
 
@@ -450,6 +643,9 @@ main(int argc, char *argv[])
         { "huge", test_huge },
         { "endless", test_endless },
         { "blocked", test_blocked },
+        { "pieces", test_pieces },
+        { "unfit", test_unfit },
+        { "bench-pieces", test_bench_pieces },
         { "scribble", test_scribble },
     };
 

@@ -40,6 +40,10 @@
  * least, so that huge pages of shared memory can be mapped as such. */
 #define HUGE_PAGE_SIZE (UINT64_C(2) * 1024 * 1024)
 
+/* Bytes of zeros that follow a region: what is read by vectors, or by words,
+ * may be more than what is looked at. */
+#define GUARD_SIZE UINT64_C(4096)
+
 /* Tries to map a region where other threads map nothing at the same time. */
 #define MAX_MAP_TRIES 100
 
@@ -60,7 +64,7 @@ struct iovtee_guestmem {
     bool lost;                  /* Has a file been truncated? */
 
     /* The same regions in order of 'gpa', and the address space that each
-     * takes, with the gap before it. */
+     * takes, with the gap before it and the guard after it. */
     struct iovtee_guestmem_mapping mappings[IOVTEE_GUESTMEM_MAX_REGIONS];
     struct {
         void *base;
@@ -284,13 +288,13 @@ get_page_size(int fd)
 }
 
 /* Reserves 'gap' bytes of address space, after which there was room for 'size'
- * more a moment ago.  Returns where these begin, at an address that differs
- * from 'offset' by a multiple of 'gap', which is a power of 2, or MAP_FAILED
- * with errno set. */
+ * and GUARD_SIZE more a moment ago.  Returns where these begin, at an address
+ * that differs from 'offset' by a multiple of 'gap', which is a power of 2, or
+ * MAP_FAILED with errno set. */
 static void *
 reserve_gap(uint64_t offset, uint64_t size, uint64_t gap)
 {
-    const uint64_t room = size + 2 * gap;
+    const uint64_t room = size + GUARD_SIZE + 2 * gap;
     uint8_t *start, *base;
 
     start = mmap(NULL, room, PROT_NONE,
@@ -307,10 +311,31 @@ reserve_gap(uint64_t offset, uint64_t size, uint64_t gap)
     return base;
 }
 
-/* Maps 'size' bytes of file 'fd', at 'offset', after 'gap' bytes of address
- * space that stay empty: should two regions of the same size adjoin then DPDK
- * takes them for one, and if it maps that anew for a NIC that was plugged in
- * then the kernel cannot unmap the one without the other.
+/* Maps 'size' bytes of file 'fd', at 'offset', or of zeros that nobody can
+ * write to if 'fd' is negative, to 'at'.  Returns 0 if successful, otherwise a
+ * positive errno value: EEXIST if something else is there. */
+static int
+map_at(void *at, int fd, uint64_t offset, uint64_t size)
+{
+    void *p = mmap(at, size, fd < 0 ? PROT_READ : PROT_READ | PROT_WRITE,
+                   (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED)
+                   | MAP_FIXED_NOREPLACE, fd, offset);
+
+    if (p == MAP_FAILED) {
+        return errno;
+    }
+    if (p != at) {
+        /* Linux before 4.17 goes elsewhere if the room is taken. */
+        munmap(p, size);
+        return EEXIST;
+    }
+    return 0;
+}
+
+/* Maps 'size' bytes of file 'fd', at 'offset', before the guard and after 'gap'
+ * bytes of address space that stay empty: should two regions of the same size
+ * adjoin then DPDK takes them for one, and if it maps that anew for a NIC that
+ * was plugged in then the kernel cannot unmap the one without the other.
  *
  * Returns the address, in which huge pages of up to 'gap' bytes fit, or
  * MAP_FAILED with errno set. */
@@ -318,28 +343,24 @@ static void *
 map_apart(int fd, uint64_t offset, uint64_t size, uint64_t gap)
 {
     int error = 0;
-    void *base, *va;
 
     /* Another thread may map something in the room that was found.  That must
      * not be replaced. */
     for (int i = 0; i < MAX_MAP_TRIES; i++) {
-        base = reserve_gap(offset, size, gap);
+        uint8_t *base = reserve_gap(offset, size, gap);
+
         if (base == MAP_FAILED) {
             return MAP_FAILED;
         }
-        va = mmap(base, size, PROT_READ | PROT_WRITE,
-                  MAP_SHARED | MAP_FIXED_NOREPLACE, fd, offset);
-        if (va == base) {
-            return va;
+        error = map_at(base, fd, offset, size);
+        if (!error) {
+            error = map_at(base + size, -1, 0, GUARD_SIZE);
+            if (!error) {
+                return base;
+            }
+            munmap(base, size);
         }
-
-        error = errno;
-        if (va != MAP_FAILED) {
-            /* Linux before 4.17 goes elsewhere if the room is taken. */
-            munmap(va, size);
-            error = EEXIST;
-        }
-        munmap((uint8_t *) base - gap, gap);
+        munmap(base - gap, gap);
         if (error != EEXIST) {
             break;
         }
@@ -374,7 +395,7 @@ map_region(const struct iovtee_guestmem_region *r, struct iovtee_guestmem *mem)
     slack = r->offset & (page_size - 1);
     size = (slack + r->size + page_size - 1) & ~(page_size - 1);
     gap = page_size > HUGE_PAGE_SIZE ? page_size : HUGE_PAGE_SIZE;
-    if (size > SIZE_MAX - 2 * gap) {
+    if (size > SIZE_MAX - GUARD_SIZE - 2 * gap) {
         return ENOMEM;
     }
     base = map_apart(r->fd, r->offset - slack, size, gap);
@@ -382,7 +403,7 @@ map_region(const struct iovtee_guestmem_region *r, struct iovtee_guestmem *mem)
         return errno;
     }
     mem->mmaps[mem->n].base = (uint8_t *) base - gap;
-    mem->mmaps[mem->n].size = gap + size;
+    mem->mmaps[mem->n].size = gap + size + GUARD_SIZE;
     mem->mmaps[mem->n].gap = gap;
 
     *m = (struct iovtee_guestmem_mapping) {

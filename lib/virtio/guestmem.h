@@ -33,6 +33,10 @@
  * A front-end that truncates a file does not kill us: that region reads as
  * zeros then, and the map is lost (see virtio/busfault.h).
  *
+ * Whoever reads a little beyond the end of a region, as code does that reads
+ * words or vectors, reads zeros: a page of them follows each region.  Nothing
+ * can be written there.
+ *
  * Thread-safety
  * =============
  *

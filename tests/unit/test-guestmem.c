@@ -485,6 +485,47 @@ test_identity(void)
     printf("ok\n");
 }
 
+/* Behind each region there are zeros, which can be read but not written.  (The
+ * kernel says what it can do without a signal.) */
+static void
+test_guard(void)
+{
+    static const struct guest_layout layouts[] = {
+        { 0, 2 * MB, 0, false },
+        { 4 * GB, 64 * KB, 0, false },
+        { 5 * GB, 3 * KB, 12 * KB, false },
+    };
+    const size_t page_size = 4 * KB;
+    struct guest guest;
+    int fds[2];
+
+    CHECK(!pipe(fds));
+    init_guest(&guest, layouts, sizeof layouts / sizeof *layouts);
+    for (size_t i = 0; i < guest.n; i++) {
+        const struct iovtee_guestmem_mapping *m
+            = iovtee_guestmem_region(guest.mem, i);
+        uint8_t *end = (uint8_t *) m->va + m->size;
+        uint8_t buf[64];
+
+        end += -(uintptr_t) end & (page_size - 1);
+        memset(buf, 1, sizeof buf);
+        CHECK(write(fds[1], end, page_size) == (ssize_t) page_size);
+        for (size_t n = 0; n < page_size; n += sizeof buf) {
+            CHECK(read(fds[0], buf, sizeof buf) == sizeof buf);
+            for (size_t j = 0; j < sizeof buf; j++) {
+                CHECK(!buf[j]);
+            }
+        }
+        CHECK(write(fds[1], "x", 1) == 1);
+        CHECK(read(fds[0], end, 1) == -1 && errno == EFAULT);
+        CHECK(read(fds[0], buf, 1) == 1);
+    }
+    guest_destroy(&guest);
+    close(fds[0]);
+    close(fds[1]);
+    printf("ok\n");
+}
+
 /* No region ends where another one begins. */
 static void
 test_apart(void)
@@ -537,6 +578,7 @@ main(int argc, char *argv[])
         { "refcount", test_refcount },
         { "private", test_private },
         { "identity", test_identity },
+        { "guard", test_guard },
         { "apart", test_apart },
     };
 

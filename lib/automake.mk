@@ -72,6 +72,7 @@ lib_libiovtee_a_SOURCES = \
 	lib/queue/rxvq.c \
 	lib/queue/rxvq.h \
 	lib/session/session-events.c \
+	lib/session/session-message.c \
 	lib/session/session-private.h \
 	lib/session/session-registry.c \
 	lib/session/session-ring.c \

@@ -88,6 +88,7 @@ VLOG_DEFINE_THIS_MODULE(iovtee_session_events);
  *      SET_FEATURES frees them, though the device may be running.  That is
  *      refused, too. */
 
+COVERAGE_DEFINE(iovtee_session_bad_table);
 COVERAGE_DEFINE(iovtee_session_foreign);
 COVERAGE_DEFINE(iovtee_session_refused);
 
@@ -113,24 +114,6 @@ enum {
     REQ_POSTCOPY_END = 30,
     REQ_GET_INFLIGHT_FD = 31,
     REQ_SET_INFLIGHT_FD = 32,
-};
-
-/* Where things are in a message of vhost-user, in bytes. */
-enum {
-    MSG_REQUEST = 0,
-    MSG_PAYLOAD = 12,
-    MSG_MEM_N = MSG_PAYLOAD,            /* Number of regions, 32 bits... */
-    MSG_MEM_REGIONS = MSG_PAYLOAD + 8,  /* ...and the regions. */
-    MSG_LOG_SIZE = MSG_PAYLOAD,         /* Of the bitmap of writes... */
-    MSG_LOG_OFFSET = MSG_PAYLOAD + 8,   /* ...and where it is in its file. */
-};
-
-/* One of the regions. */
-struct msg_mem_region {
-    uint64_t gpa;
-    uint64_t size;
-    uint64_t user_va;           /* In the front-end's address space. */
-    uint64_t mmap_offset;
 };
 
 #define LOG_ALL (UINT64_C(1) << VHOST_F_LOG_ALL)
@@ -201,6 +184,25 @@ take_features(struct iovtee_session *s, uint64_t features)
     s->logging = (features & LOG_ALL) != 0;
 }
 
+/* Must librte_vhost not see the memory table in 'msg', because it would leave
+ * something behind when it fails? */
+static bool
+is_bad_table(const struct iovtee_session *s, const uint8_t *msg)
+    OVS_REQUIRES(s->fsm_mutex)
+{
+    const char *problem = NULL;
+
+    if (s->request == REQ_SET_MEM_TABLE && mem_table_differs(s, msg)) {
+        problem = session_message_check_table__(msg);
+    }
+    if (problem) {
+        COVERAGE_INC(iovtee_session_bad_table);
+        VLOG_WARN_RL(&rl, "%s: refused the guest's memory, of which %s",
+                     s->port, problem);
+    }
+    return problem != NULL;
+}
+
 /* Would SET_FEATURES with 'msg' only begin or end the log of writes?  With
  * anything else that would be news librte_vhost refuses the message, if the
  * device runs. */
@@ -216,8 +218,7 @@ flips_logging(const struct iovtee_session *s, const uint8_t *msg)
 }
 
 /* Makes librte_vhost refuse SET_LOG_BASE in 'msg' if the bitmap does not begin
- * its file: it does so with a size of 0, whatever the offset.  (It closes the
- * file then.  It would not if we refused the message ourselves.) */
+ * its file: it does so with a size of 0, whatever the offset. */
 static void
 spoil_log_offset(const struct iovtee_session *s, uint8_t *msg)
 {
@@ -375,6 +376,9 @@ before_message(struct iovtee_session *s, uint8_t *msg)
     }
     s->request_vring = i;
     s->table_lost = false;
+    if (is_bad_table(s, msg)) {
+        return false;
+    }
     if (is_unsafe(s, msg)) {
         VLOG_WARN_RL(&rl, "%s: front-end sent request %"PRIu32" at a time "
                      "when it is refused", s->port, s->request);
@@ -451,6 +455,10 @@ pre_msg_handle(int vid, void *msg)
                      "belongs to a feature that it was not offered",
                      s->port, request);
         ok = false;
+    }
+    if (!ok && !session_message_close_fds__(msg)) {
+        VLOG_ERR_RL(&rl, "%s: cannot close the file descriptors that came "
+                    "with request %"PRIu32, s->port, request);
     }
     iovtee_busfault_expect(ok);
     return ok ? RTE_VHOST_MSG_RESULT_NOT_HANDLED : RTE_VHOST_MSG_RESULT_ERR;

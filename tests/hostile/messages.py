@@ -37,9 +37,6 @@ INDICES = 2, 3, 0x80, 0xff, 0x100, 0x10000, 0x7fffffff, 0xffffffff
 # File descriptors in one message, at most.
 MANY = 253
 
-# Requests whose file descriptors nobody closes: librte_vhost does not if it
-# cannot map memory, nor what an extension of ours has refused.
-LEAKY = {protocol.SET_MEM_TABLE, protocol.IOTLB_MSG, 28, 29, 30, 31, 32}
 SLACK = 2                       # Connections that come or go meanwhile.
 
 
@@ -62,6 +59,10 @@ def valid(guest, request):
                  protocol.SET_PROTOCOL_FEATURES: guest.protocol_features,
                  protocol.NET_SET_MTU: 1500}.get(request, 1)
         return struct.pack("=Q", value), []
+    if request == protocol.SET_INFLIGHT_FD:
+        # With no queues, librte_vhost ends the connection without asking us,
+        # and closes nothing.
+        return struct.pack("=QQHH", 4096, 0, 1, 1), []
     return b"", []
 
 
@@ -102,8 +103,6 @@ def each_message(bench, begin, *all_flags):
     before = n_fds(bench)
     begin()
     for request in range(protocol.N_REQUESTS):
-        if request - 1 in LEAKY:
-            before = n_fds(bench)
         for payload, fds in variants(guest, request):
             for flags in all_flags:
                 try:
@@ -117,9 +116,8 @@ def each_message(bench, begin, *all_flags):
                     begin()
         bench.switch.is_alive()
         guest.disconnect()
-        if request not in LEAKY:
-            wait_for("request %u to leak no file descriptors" % request,
-                     lambda: n_fds(bench) <= before + SLACK)
+        wait_for("request %u to leak no file descriptors" % request,
+                 lambda: n_fds(bench) <= before + SLACK)
         begin()
     guest.disconnect()
     print("%u messages, %u of which ended the connection, slowest answer "
@@ -138,11 +136,8 @@ def early_messages(bench):
 
     bench.start()
     guest.disconnect()
-    before = n_fds(bench)
     each_message(bench, begin, 0, protocol.NEED_REPLY)
     recover(bench)
-    guest.disconnect()
-    print("%u file descriptors before, %u after" % (before, n_fds(bench)))
 
 
 def late_messages(bench):
@@ -234,9 +229,10 @@ def failed_tables(bench):
             bench.switch.is_alive()
     guest.__class__ = Careless.__base__
     recover(bench)
+    wait_for("no file descriptor to be left over",
+             lambda: n_fds(bench) <= before + SLACK)
     print("%u messages after tables that failed, %u of which ended the "
-          "connection; %u file descriptors before, %u after"
-          % (n, n_closed, before, n_fds(bench)))
+          "connection" % (n, n_closed))
 
 
 class Longer:

@@ -23,6 +23,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include <rte_version.h>
 #include <rte_vhost.h>
 
 #include "fake-vhost.h"
@@ -33,6 +34,22 @@
 
 /* 'kickfd' and 'callfd' before the first message. */
 #define UNINITIALIZED -2
+
+/* Bytes of the largest message. */
+#if RTE_VERSION < RTE_VERSION_NUM(25, 3, 0, 0)
+#define FAKE_MESSAGE_SIZE 644
+#else
+#define FAKE_MESSAGE_SIZE 1084
+#endif
+
+#define FAKE_MAX_FDS 8
+
+/* What handlers of messages get. */
+struct fake_context {
+    uint8_t msg[FAKE_MESSAGE_SIZE];
+    int fds[FAKE_MAX_FDS];      /* -1 for none. */
+    int n_fds;
+};
 
 struct fake_socket {
     char *path;                 /* NULL if free. */

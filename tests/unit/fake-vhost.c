@@ -253,7 +253,7 @@ set_mem_table(struct fake_device *dev, const struct fake_message *msg)
         void *p = mmap(NULL, mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED,
                        msg->fd, 0);
 
-        CHECK(p != MAP_FAILED);
+        CHECK(p != MAP_FAILED);     /* The real one would leak its file. */
         dev->mem->regions[i] = (struct rte_vhost_mem_region) {
             .guest_phys_addr = r.gpa,
             .guest_user_addr = r.user_va,
@@ -386,11 +386,21 @@ set_log_base(struct fake_device *dev, const struct fake_message *msg)
     return true;
 }
 
+/* May file descriptors come with 'request'? */
+static bool
+accepts_fds(uint32_t request)
+{
+    return (request == FAKE_SET_MEM_TABLE || request == FAKE_SET_LOG_BASE
+            || request == FAKE_SET_VRING_KICK
+            || request == FAKE_SET_VRING_CALL);
+}
+
 static bool
 handle(struct fake_device *dev, struct fake_vring *vr,
        struct fake_message *msg)
 {
-    if (msg->fail && msg->request != FAKE_SET_MEM_TABLE) {
+    if ((msg->fail && msg->request != FAKE_SET_MEM_TABLE)
+        || (msg->fd >= 0 && !accepts_fds(msg->request))) {
         return false;
     }
     switch (msg->request) {
@@ -489,6 +499,32 @@ announce(struct fake_device *dev)
     }
 }
 
+/* Makes of 'msg' what librte_vhost reads from the socket. */
+static void
+receive(struct fake_context *ctx, const struct fake_message *msg)
+{
+    int usual = (msg->request == FAKE_SET_MEM_TABLE
+                 ? (int) msg->payload.memory.n : 1);
+
+    memset(ctx->msg, 0, sizeof ctx->msg);
+    memcpy(ctx->msg, msg, sizeof *msg);
+    ctx->n_fds = msg->fd < 0 ? 0 : msg->n_fds ? msg->n_fds : usual;
+    CHECK(ctx->n_fds <= FAKE_MAX_FDS);
+    for (int i = 0; i < FAKE_MAX_FDS; i++) {
+        ctx->fds[i] = i < ctx->n_fds ? dup(msg->fd) : -1;
+    }
+}
+
+/* Closes the file descriptors of a message that was handled.  (What keeps one
+ * has a duplicate.) */
+static void
+close_fds(struct fake_context *ctx)
+{
+    for (int i = 0; i < ctx->n_fds; i++) {
+        CHECK(!close(ctx->fds[i]));
+    }
+}
+
 /* The front-end of 'vid' sends 'msg'.  For GET_VRING_BASE, the reply is in it
  * afterwards.  Returns false if that ended the connection. */
 bool
@@ -499,20 +535,26 @@ fake_vhost_send(int vid, struct fake_message *msg)
     bool locked = (msg->request != FAKE_GET_VRING_BASE
                    && msg->request != FAKE_RESET_OWNER);
     enum rte_vhost_msg_result result;
+    struct fake_context ctx;
     bool ok;
 
+    receive(&ctx, msg);
     if (locked) {
         fake_lock_access();
     }
 
     /* Now is the worst time for others to want a lock. */
     sched_yield();
-    result = dev->extern_ops.pre_msg_handle(vid, msg);
+    result = dev->extern_ops.pre_msg_handle(vid, &ctx);
     CHECK(result == RTE_VHOST_MSG_RESULT_NOT_HANDLED
           || result == RTE_VHOST_MSG_RESULT_ERR);
+    memcpy(msg, ctx.msg, sizeof *msg);
     ok = result != RTE_VHOST_MSG_RESULT_ERR && handle(dev, vr, msg);
+    if (result != RTE_VHOST_MSG_RESULT_ERR) {
+        close_fds(&ctx);
+    }
     if (ok) {
-        CHECK(dev->extern_ops.post_msg_handle(vid, msg)
+        CHECK(dev->extern_ops.post_msg_handle(vid, &ctx)
               == RTE_VHOST_MSG_RESULT_NOT_HANDLED);
     }
     if (ok || msg->need_reply) {

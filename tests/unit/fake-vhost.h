@@ -97,6 +97,7 @@ struct fake_message {
 
     /* Not part of what is sent. */
     int fd;                     /* Attached, or -1.  Not consumed. */
+    int n_fds;                  /* How often, if not as is usual for it. */
     bool fail;                  /* Shall librte_vhost find it wrong? */
     bool need_reply;            /* If so, does the connection survive? */
 } __attribute__((__packed__));

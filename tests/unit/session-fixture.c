@@ -284,6 +284,21 @@ send_vring(uint32_t request, uint32_t index, uint32_t num, uint32_t *reply)
     return alive;
 }
 
+/* Sends 'request', which is none that we understand, with as many file
+ * descriptors as there can be. */
+bool
+send_foreign(uint32_t request, bool need_reply)
+{
+    struct fake_message msg = {
+        .request = request,
+        .fd = fe.memfd,
+        .n_fds = FAKE_MAX_REGIONS,
+        .need_reply = need_reply,
+    };
+
+    return fake_vhost_send(fe.vid, &msg);
+}
+
 bool
 send_addr(uint32_t index, uint64_t ofs)
 {
@@ -363,7 +378,8 @@ send_features(uint64_t features)
 }
 
 /* Sends a memory table of 'n' regions.  They overlap if 'kind' is 'o', pass
- * the end of the file if it is 'l', and librte_vhost fails if it is 'f'. */
+ * the end of the file if it is 'l' and that of any file if it is 'u', and
+ * librte_vhost fails if it is 'f'. */
 bool
 send_mem(uint32_t n, char kind, bool need_reply)
 {
@@ -381,8 +397,8 @@ send_mem(uint32_t n, char kind, bool need_reply)
         msg.payload.memory.regions[i] = (struct fake_region) {
             .gpa = GUEST_GPA + (kind == 'o' ? 0 : i * GUEST_HOLE + ofs),
             .size = GUEST_SIZE + (kind == 'l' ? 16 * GUEST_SIZE : 0),
-            .user_va = GUEST_USER_VA + ofs,
-            .mmap_offset = GUEST_OFFSET + ofs,
+            .user_va = GUEST_USER_VA + ofs + (kind == 'u' ? GUEST_OFFSET : 0),
+            .mmap_offset = kind == 'u' ? INT64_MAX : GUEST_OFFSET + ofs,
         };
     }
     return fake_vhost_send(fe.vid, &msg);

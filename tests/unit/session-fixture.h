@@ -84,6 +84,7 @@ int open_session(const char *path, bool server, bool tso);
 /* The front-end.  All return false if the connection is over then. */
 bool send_vring(uint32_t request, uint32_t index, uint32_t num,
                 uint32_t *reply);
+bool send_foreign(uint32_t request, bool need_reply);
 bool send_addr(uint32_t index, uint64_t ofs);
 bool send_fd(uint32_t request, uint32_t index, char kind);
 bool send_features(uint64_t features);

@@ -182,7 +182,12 @@ run_command(const char *cmd, unsigned int a, unsigned int b, char c)
     } else if (!strcmp(cmd, "legacy")) {
         send_features(0);
     } else if (!strcmp(cmd, "inflight")) {
-        check_alive(send_vring(FAKE_GET_INFLIGHT_FD, 0, 0, NULL));
+        check_alive(send_foreign(FAKE_GET_INFLIGHT_FD, false));
+    } else if (!strcmp(cmd, "foreign")) {
+        unsigned int n_fds = count_fds();
+
+        check_alive(send_foreign(a, true));
+        printf("  %u file descriptors left over\n", count_fds() - n_fds);
     } else if (!strcmp(cmd, "reset-owner")) {
         check_alive(send_vring(FAKE_RESET_OWNER, 0, 0, NULL));
     } else if (!strcmp(cmd, "avail")) {
@@ -271,13 +276,13 @@ random_message(void)
 
     switch (unit_random_below(16)) {
     case 0:
-        alive = send_mem(1 + unit_random_below(3), "ppppolf"[
-                             unit_random_below(7)], unit_random_below(2));
+        alive = send_mem(1 + unit_random_below(3), "ppppolfu"[
+                             unit_random_below(8)], unit_random_below(2));
         break;
     case 1:
         alive = (unit_random_below(8)
-                 || send_vring(unit_random_below(2) ? FAKE_RESET_OWNER
-                               : FAKE_GET_INFLIGHT_FD, 0, 0, NULL));
+                 || send_foreign(unit_random_below(2) ? FAKE_RESET_OWNER
+                                 : FAKE_GET_INFLIGHT_FD, false));
         break;
     case 2:
         alive = send_features(unit_random_below(2) ? FEATURES | FAKE_F_MQ : 0);

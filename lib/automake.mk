@@ -57,6 +57,8 @@ lib_libiovtee_a_SOURCES = \
 	lib/nic/nic-rxq.h \
 	lib/nic/nic-stop.c \
 	lib/nic/nic-stop.h \
+	lib/nic/nic-txq.c \
+	lib/nic/nic-txq.h \
 	lib/nic/nic.c \
 	lib/nic/nic.h \
 	lib/queue/notifier.c \

@@ -46,6 +46,8 @@ static int apply_config(struct netdev_iovtee *, const struct smap *,
 static void track_lower(struct netdev_iovtee *);
 static char *keep_ring_size(const struct netdev_iovtee *, struct smap *,
                             const char *key);
+static char *keep_tx_early(const struct netdev_iovtee *, struct smap *);
+static enum iovtee_tx_early get_tx_early(const struct smap *);
 
 static int
 nic_open(struct netdev_iovtee *dev, const struct smap *args, char **errp)
@@ -137,19 +139,22 @@ apply_config(struct netdev_iovtee *dev, const struct smap *args_, char **errp)
     static const char *const known[] = {
         "dpdk-devargs", "dpdk-lsc-interrupt", "dpdk-vf-mac",
         "flow-ctrl-autoneg", "n_rxq", "n_rxq_desc", "n_txq_desc",
-        "rx-flow-ctrl", "tx-flow-ctrl",
+        "rx-flow-ctrl", "tx-early-completion", "tx-flow-ctrl",
     };
-    char *remark, *txq_remark;
+    char *remarks[3], *remark = NULL;
     struct smap args;
     int error;
 
     smap_clone(&args, args_);
-    remark = keep_ring_size(dev, &args, "n_rxq_desc");
-    txq_remark = keep_ring_size(dev, &args, "n_txq_desc");
-    if (!remark) {
-        remark = txq_remark;
-    } else {
-        free(txq_remark);
+    remarks[0] = keep_ring_size(dev, &args, "n_rxq_desc");
+    remarks[1] = keep_ring_size(dev, &args, "n_txq_desc");
+    remarks[2] = keep_tx_early(dev, &args);
+    for (size_t i = 0; i < ARRAY_SIZE(remarks); i++) {
+        if (!remark) {
+            remark = remarks[i];
+        } else {
+            free(remarks[i]);
+        }
     }
 
     error = dev->lower->netdev_class->set_config(dev->lower, &args, errp);
@@ -160,6 +165,7 @@ apply_config(struct netdev_iovtee *dev, const struct smap *args_, char **errp)
             remark = netdev_iovtee_unknown_option(args_, known,
                                                   ARRAY_SIZE(known));
         }
+        iovtee_nic_set_tx_early(dev->nic, get_tx_early(&args));
         if (!*errp) {
             *errp = remark;
             remark = NULL;
@@ -195,6 +201,38 @@ keep_ring_size(const struct netdev_iovtee *dev, struct smap *args,
         smap_add(args, key, in_effect);
     }
     return remark;
+}
+
+/* Like keep_ring_size(), for option "tx-early-completion". */
+static char *
+keep_tx_early(const struct netdev_iovtee *dev, struct smap *args)
+{
+    static const char key[] = "tx-early-completion";
+    const char *value = smap_get_def(args, key, "auto");
+    const char *in_effect;
+    char *remark;
+
+    if (!strcmp(value, "auto") || !strcmp(value, "true")
+        || !strcmp(value, "false")) {
+        return NULL;
+    }
+    in_effect = smap_get_def(&dev->args, key, "auto");
+    remark = xasprintf("%s '%s' is none of true, false and auto; %s is in "
+                       "effect", key, value, in_effect);
+    smap_replace(args, key, in_effect);
+    return remark;
+}
+
+/* Returns what option "tx-early-completion" in 'args', which is right,
+ * says. */
+static enum iovtee_tx_early
+get_tx_early(const struct smap *args)
+{
+    const char *value = smap_get_def(args, "tx-early-completion", "auto");
+
+    return (!strcmp(value, "true") ? IOVTEE_TX_EARLY_ON
+            : !strcmp(value, "false") ? IOVTEE_TX_EARLY_OFF
+            : IOVTEE_TX_EARLY_AUTO);
 }
 
 /* Makes our users notice what changed below us. */
@@ -377,6 +415,8 @@ nic_get_status(const struct netdev *netdev, struct smap *args)
 
     smap_add(args, "lower", netdev_get_name(dev->lower));
     smap_add(args, "zero_copy", copy_only ? copy_only : "possible");
+    smap_add_nocopy(args, xstrdup("tx_completion"),
+                    iovtee_nic_tx_early_text(dev->nic));
     return error;
 }
 
@@ -395,6 +435,7 @@ nic_show(struct netdev_iovtee *dev, struct ds *s)
 {
     const char *copy_only = iovtee_nic_copy_only(dev->nic);
     const char *driver = iovtee_nic_driver(dev->nic);
+    char *completion = iovtee_nic_tx_early_text(dev->nic);
 
     ds_put_format(s, "  device: %s, driver %s, NUMA node %d\n",
                   smap_get_def(&dev->args, "dpdk-devargs", ""),
@@ -402,6 +443,8 @@ nic_show(struct netdev_iovtee *dev, struct ds *s)
     ds_put_format(s, "  zero-copy: %s\n", copy_only ? copy_only : "possible");
     ds_put_format(s, "  guest buffers must hold frames of %"PRIu32" bytes\n",
                   iovtee_nic_max_frame(dev->nic));
+    ds_put_format(s, "  sent packets come back %s\n", completion);
+    free(completion);
     for (unsigned int i = 0; i < iovtee_nic_n_rxq(dev->nic); i++) {
         struct iovtee_nic_rxq_info info;
         char *user;

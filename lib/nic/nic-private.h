@@ -76,6 +76,11 @@ struct iovtee_nic {
     unsigned int n_rxq;         /* Queues in use... */
     unsigned int n_txq;
     unsigned int n_alloc_txq;   /* ...and allocated. */
+    uint16_t txq_n_desc;        /* Of each transmit queue, 0 if not known. */
+    unsigned int txq_socket_id; /* Likewise. */
+    uint16_t tx_thresh;         /* Their tx_free_thresh if ours, or 0. */
+    bool tx_refused;            /* Did the driver refuse it? */
+    enum iovtee_tx_early tx_wish; /* What the user says. */
     char *driver;               /* Name of the driver, or NULL. */
     struct rte_device *dev;
     bool admin_down;            /* Shall the link stay down? */
@@ -87,6 +92,7 @@ struct iovtee_nic {
 
     atomic_bool restarting;     /* Are all of 'txqs' locked for long? */
     ATOMIC(uint64_t) n_restart_drops; /* Packets not sent because of that. */
+    atomic_bool tx_asks;        /* Is the driver asked for what was sent? */
 
     struct nic_rxq *rxqs[IOVTEE_NIC_MAX_RXQS];
     struct nic_txq *txqs;

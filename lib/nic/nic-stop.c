@@ -27,12 +27,11 @@
 
 #include "bitmap.h"
 #include "nic/nic-rxq.h"
+#include "nic/nic-txq.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_nic_stop);
-
-static void nic_restart(struct iovtee_nic *);
 
 /* Takes back every buffer that those receive queues of 'nic' that are set in
  * 'rxqs', a bitmap of IOVTEE_NIC_MAX_RXQS, got from guests, and gives them no
@@ -78,7 +77,7 @@ iovtee_nic_detach__(struct iovtee_nic *nic, const unsigned long *rxqs)
         return;
     }
 
-    nic_restart(nic);
+    iovtee_nic_restart(nic);
     BITMAP_FOR_EACH_1 (i, IOVTEE_NIC_MAX_RXQS, rxqs) {
         if (nic->rxqs[i] && nic->rxqs[i]->stuck) {
             nic->rxqs[i]->stuck = false;
@@ -94,6 +93,9 @@ iovtee_nic_start(struct iovtee_nic *nic)
 {
     int ret = nic_rxqs_set_up(nic);
 
+    if (!ret) {
+        ret = nic_txqs_set_up(nic);
+    }
     if (!ret) {
         ret = rte_eth_dev_start(nic->port_id);
     }
@@ -158,10 +160,10 @@ nic_stop(struct iovtee_nic *nic)
     return nic_rxqs_set_up(nic);
 }
 
-/* Stops and starts the whole device, because there are queues that are stuck.
- * The caller holds their gates. */
-static void
-nic_restart(struct iovtee_nic *nic)
+/* Stops and starts the whole device.  If that is because there are queues that
+ * are stuck then the caller holds their gates. */
+void
+iovtee_nic_restart(struct iovtee_nic *nic)
 {
     uint32_t n_kept = 0;
     int ret;

@@ -14,9 +14,9 @@
  * limitations under the License.
  */
 
-/* Life cycle of a NIC, and its transmit queues.  Its receive queues are in
- * nic-rxq.c, what is known of its driver is in nic-driver.c, and how it is
- * stopped in nic-stop.c. */
+/* Life cycle of a NIC.  Its queues are in nic-rxq.c and nic-txq.c, what is
+ * known of its driver is in nic-driver.c, and how it is stopped in
+ * nic-stop.c. */
 
 #include <config.h>
 
@@ -25,12 +25,11 @@
 #include <rte_ethdev.h>
 
 #include "bitmap.h"
-#include "dp-packet.h"
-#include "netdev-provider.h"
 #include "nic/nic-driver.h"
 #include "nic/nic-ports.h"
 #include "nic/nic-rxq.h"
 #include "nic/nic-stop.h"
+#include "nic/nic-txq.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
 
@@ -54,6 +53,7 @@ iovtee_nic_create(const char *name)
     nic->copy_only = "the NIC was not started yet";
     atomic_init(&nic->restarting, false);
     atomic_init(&nic->n_restart_drops, 0);
+    atomic_init(&nic->tx_asks, false);
     return nic;
 }
 
@@ -70,10 +70,7 @@ iovtee_nic_destroy(struct iovtee_nic *nic)
     for (size_t i = 0; i < ARRAY_SIZE(nic->rxqs); i++) {
         nic_rxq_destroy(nic->rxqs[i]);
     }
-    for (unsigned int i = 0; i < nic->n_alloc_txq; i++) {
-        ovs_spin_destroy(&nic->txqs[i].lock);
-    }
-    free_cacheline(nic->txqs);
+    nic_txqs_destroy(nic);
     ovs_mutex_destroy(&nic->mutex);
     free(nic->driver);
     free(nic->name);
@@ -99,6 +96,7 @@ iovtee_nic_begin_reconfigure(struct iovtee_nic *nic, uint16_t port_id)
     }
     if (port_id < RTE_MAX_ETHPORTS) {
         iovtee_nic_learn(nic);
+        nic_txqs_learn(nic);
     }
 }
 
@@ -130,20 +128,8 @@ iovtee_nic_end_reconfigure(struct iovtee_nic *nic, unsigned int n_rxq,
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     nic->n_rxq = MIN(n_rxq, IOVTEE_NIC_MAX_RXQS);
-    nic->n_txq = n_txq;
     nic->down = false;
-    if (n_txq > nic->n_alloc_txq) {
-        /* No PMD thread sends during a reconfiguration. */
-        for (unsigned int i = 0; i < nic->n_alloc_txq; i++) {
-            ovs_spin_destroy(&nic->txqs[i].lock);
-        }
-        free_cacheline(nic->txqs);
-        nic->txqs = xzalloc_cacheline(n_txq * sizeof *nic->txqs);
-        for (unsigned int i = 0; i < n_txq; i++) {
-            ovs_spin_init(&nic->txqs[i].lock);
-        }
-        nic->n_alloc_txq = n_txq;
-    }
+    nic_txqs_resize(nic, n_txq);
     ovs_mutex_unlock(&nic->mutex);
 }
 
@@ -160,6 +146,7 @@ iovtee_nic_close(struct iovtee_nic *nic)
     nic->dev = NULL;
     nic->buffer_len = 0;
     nic->n_rxq = 0;
+    nic->txq_n_desc = 0;
     ovs_mutex_unlock(&nic->mutex);
     bitmap_free(all);
 }
@@ -187,6 +174,20 @@ iovtee_nic_set_admin_up(struct iovtee_nic *nic, bool up)
 {
     ovs_mutex_lock(&nic->mutex);
     nic->admin_down = !up;
+    ovs_mutex_unlock(&nic->mutex);
+}
+
+/* Sets whether sent mbufs shall come back early.  Restarts the device if that
+ * takes effect only then. */
+void
+iovtee_nic_set_tx_early(struct iovtee_nic *nic, enum iovtee_tx_early wish)
+{
+    ovs_mutex_lock(&nic->mutex);
+    nic->tx_wish = wish;
+    nic_txqs_learn(nic);
+    if (nic_txqs_want_set_up(nic) && !nic->down && !nic->kept) {
+        iovtee_nic_restart(nic);
+    }
     ovs_mutex_unlock(&nic->mutex);
 }
 
@@ -226,55 +227,3 @@ iovtee_nic_max_frame(const struct iovtee_nic *nic)
 {
     return nic->max_frame;
 }
-
-/* Locks transmit queue 'txq' of 'nic'.  Returns false if the device is being
- * restarted, which may take long; other holders of the lock send a batch. */
-static bool
-nic_tx_lock(struct iovtee_nic *nic, struct nic_txq *txq)
-    OVS_NO_THREAD_SAFETY_ANALYSIS
-{
-    while (ovs_spin_trylock(&txq->lock)) {
-        bool restarting;
-
-        atomic_read_relaxed(&nic->restarting, &restarting);
-        if (restarting) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Sends 'batch' on queue 'qid' of 'lower', the lower netdev, as netdev_send()
- * does, or drops it if the device is being restarted. */
-int
-iovtee_nic_send(struct iovtee_nic *nic, struct netdev *lower, int qid,
-                struct dp_packet_batch *batch, bool concurrent_txq)
-    OVS_NO_THREAD_SAFETY_ANALYSIS
-{
-    struct nic_txq *txq = &nic->txqs[qid % nic->n_txq];
-    int error;
-
-    if (OVS_UNLIKELY(!nic_tx_lock(nic, txq))) {
-        uint64_t orig;
-
-        atomic_add_relaxed(&nic->n_restart_drops, dp_packet_batch_size(batch),
-                           &orig);
-        dp_packet_delete_batch(batch, true);
-        return 0;
-    }
-    error = lower->netdev_class->send(lower, qid, batch, concurrent_txq);
-    ovs_spin_unlock(&txq->lock);
-    return error;
-}
-
-/* Returns the number of packets that iovtee_nic_send() dropped. */
-uint64_t
-iovtee_nic_n_restart_drops(const struct iovtee_nic *nic)
-{
-    uint64_t n;
-
-    atomic_read_relaxed(
-        &CONST_CAST(struct iovtee_nic *, nic)->n_restart_drops, &n);
-    return n;
-}
-

@@ -75,6 +75,13 @@ struct iovtee_rxvq;
 struct netdev;
 struct netdev_rxq;
 
+/* Shall sent mbufs come back from the NIC as early as possible? */
+enum iovtee_tx_early {
+    IOVTEE_TX_EARLY_AUTO,       /* Where it is known to be a gain. */
+    IOVTEE_TX_EARLY_ON,         /* Wherever there is a way. */
+    IOVTEE_TX_EARLY_OFF,        /* When the driver likes. */
+};
+
 /* A snapshot of one receive queue. */
 struct iovtee_nic_rxq_info {
     unsigned int n_desc;        /* Receive descriptors. */
@@ -97,6 +104,7 @@ void iovtee_nic_end_reconfigure(struct iovtee_nic *, unsigned int n_rxq,
 void iovtee_nic_close(struct iovtee_nic *);
 void iovtee_nic_run(struct iovtee_nic *);
 void iovtee_nic_set_admin_up(struct iovtee_nic *, bool up);
+void iovtee_nic_set_tx_early(struct iovtee_nic *, enum iovtee_tx_early);
 
 unsigned int iovtee_nic_n_rxq(const struct iovtee_nic *);
 int iovtee_nic_numa_id(const struct iovtee_nic *);
@@ -115,5 +123,6 @@ int iovtee_nic_recv(struct iovtee_nic *, struct netdev_rxq *lower,
 int iovtee_nic_send(struct iovtee_nic *, struct netdev *lower, int txq,
                     struct dp_packet_batch *, bool concurrent_txq);
 uint64_t iovtee_nic_n_restart_drops(const struct iovtee_nic *);
+char *iovtee_nic_tx_early_text(struct iovtee_nic *);
 
 #endif /* nic.h */

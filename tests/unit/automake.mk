@@ -95,6 +95,8 @@ tests_unit_test_hostpool_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
 # The fake ethdev comes before the real one.
 check_PROGRAMS += tests/unit/test-nic
 tests_unit_test_nic_SOURCES = \
+	tests/unit/fake-ethdev-private.h \
+	tests/unit/fake-ethdev-tx.c \
 	tests/unit/fake-ethdev.c \
 	tests/unit/fake-ethdev.h \
 	tests/unit/nic-fixture.h \
@@ -111,6 +113,8 @@ tests_unit_test_nic_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
 
 check_PROGRAMS += tests/unit/test-nic-policy
 tests_unit_test_nic_policy_SOURCES = \
+	tests/unit/fake-ethdev-private.h \
+	tests/unit/fake-ethdev-tx.c \
 	tests/unit/fake-ethdev.c \
 	tests/unit/fake-ethdev.h \
 	tests/unit/nic-fixture.h \
@@ -124,6 +128,24 @@ tests_unit_test_nic_policy_CFLAGS = $(lib_libiovtee_a_CFLAGS)
 tests_unit_test_nic_policy_LDADD = $(UNIT_OVS_LIBS)
 tests_unit_test_nic_policy_DEPENDENCIES = $(UNIT_OVS_BUILT)
 tests_unit_test_nic_policy_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-nic-txq
+tests_unit_test_nic_txq_SOURCES = \
+	tests/unit/fake-ethdev-private.h \
+	tests/unit/fake-ethdev-tx.c \
+	tests/unit/fake-ethdev.c \
+	tests/unit/fake-ethdev.h \
+	tests/unit/nic-fixture.h \
+	tests/unit/test-nic-txq.c \
+	tests/unit/unit-eal.h \
+	tests/unit/rxvq-fixture.c \
+	tests/unit/rxvq-fixture.h \
+	$(UNIT_SOURCES)
+tests_unit_test_nic_txq_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_nic_txq_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_nic_txq_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_nic_txq_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_nic_txq_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
 
 check_PROGRAMS += tests/unit/test-qos
 tests_unit_test_qos_SOURCES = \
@@ -250,6 +272,7 @@ $(tests_unit_test_dp_packet_OBJECTS) \
 $(tests_unit_test_hostpool_OBJECTS) \
 $(tests_unit_test_nic_OBJECTS) \
 $(tests_unit_test_nic_policy_OBJECTS) \
+$(tests_unit_test_nic_txq_OBJECTS) \
 $(tests_unit_test_qos_OBJECTS) \
 $(tests_unit_test_ringstats_OBJECTS) \
 $(tests_unit_test_session_OBJECTS) \

@@ -16,7 +16,7 @@
 
 #include <config.h>
 
-#include "fake-ethdev.h"
+#include "fake-ethdev-private.h"
 
 #include <errno.h>
 
@@ -83,12 +83,11 @@ int __wrap_rte_eth_rx_queue_setup(uint16_t, uint16_t, uint16_t, unsigned int,
                                   struct rte_mempool *);
 
 static int fake_rxq_recv(struct netdev_rxq *, struct dp_packet_batch *, int *);
-static int fake_send(struct netdev *, int, struct dp_packet_batch *, bool);
 
 static const struct netdev_class fake_class = {
     .type = "fake",
     .rxq_recv = fake_rxq_recv,
-    .send = fake_send,
+    .send = fake_tx_send,
 };
 static struct netdev fake_netdev = { .netdev_class = &fake_class };
 static struct netdev_rxq fake_rxqs[FAKE_MAX_RXQS];
@@ -238,16 +237,6 @@ fake_rxq_recv(struct netdev_rxq *rxq, struct dp_packet_batch *batch,
     return 0;
 }
 
-static int
-fake_send(struct netdev *netdev, int qid OVS_UNUSED,
-          struct dp_packet_batch *batch, bool concurrent_txq OVS_UNUSED)
-{
-    CHECK(netdev == &fake_netdev && started);
-    counts.n_sent += dp_packet_batch_size(batch);
-    dp_packet_delete_batch(batch, true);
-    return 0;
-}
-
 /* Makes the device one of the kind that 'd' describes, not set up yet. */
 void
 fake_eth_init(const struct fake_driver *d)
@@ -256,6 +245,7 @@ fake_eth_init(const struct fake_driver *d)
 
     driver = *d;
     memset(&counts, 0, sizeof counts);
+    fake_tx_init(d, &counts);
     for (unsigned int i = 0; i < FAKE_MAX_RXQS; i++) {
         memset(&queues[i], 0, sizeof queues[i]);
         fake_rxqs[i].netdev = &fake_netdev;
@@ -280,12 +270,14 @@ fake_eth_setup(unsigned int n_rxq, uint16_t n_desc, struct rte_mempool *mp)
     if (started) {
         CHECK(!rte_eth_dev_stop(FAKE_PORT));
     }
-    CHECK(!__wrap_rte_eth_dev_configure(FAKE_PORT, n_rxq, 1, &conf));
+    CHECK(!__wrap_rte_eth_dev_configure(FAKE_PORT, n_rxq, MAX(driver.n_txq, 1),
+                                        &conf));
     n_queues = n_rxq;
     for (unsigned int i = 0; i < n_rxq; i++) {
         CHECK(!__wrap_rte_eth_rx_queue_setup(FAKE_PORT, i, n_desc, 0, NULL,
                                              mp));
     }
+    fake_tx_set_up();
     CHECK(!rte_eth_dev_start(FAKE_PORT));
 }
 
@@ -299,6 +291,7 @@ fake_eth_close(void)
     }
     n_queues = 0;
     started = false;
+    fake_tx_close();
 }
 
 void
@@ -477,6 +470,7 @@ rte_eth_dev_start(uint16_t port_id)
         CHECK(queues[i].mp);
         queue_start(&queues[i]);
     }
+    fake_tx_start();
     started = true;
     return 0;
 }
@@ -490,6 +484,7 @@ rte_eth_dev_stop(uint16_t port_id)
     if (stop_cb) {
         stop_cb(stop_aux);
     }
+    fake_tx_stop();
     if (driver.release == FAKE_QUEUE_STOP
         || driver.release == FAKE_PORT_STOP) {
         for (unsigned int i = 0; i < n_queues; i++) {
@@ -541,6 +536,8 @@ rte_eth_dev_info_get(uint16_t port_id, struct rte_eth_dev_info *info)
     memset(info, 0, sizeof *info);
     info->driver_name = driver.name ? driver.name : "net_tap";
     info->device = (struct rte_device *) &device;
+    info->default_txconf.tx_rs_thresh = 32;
+    info->default_txconf.tx_free_thresh = 32;
     return 0;
 }
 
@@ -558,6 +555,7 @@ rte_eth_dev_conf_get(uint16_t port_id, struct rte_eth_conf *conf)
     CHECK(port_id == FAKE_PORT);
     memset(conf, 0, sizeof *conf);
     conf->rxmode.offloads = driver.offloads;
+    conf->txmode.offloads = driver.tx_offloads;
     return 0;
 }
 

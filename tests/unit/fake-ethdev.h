@@ -36,7 +36,9 @@ struct netdev;
 struct netdev_rxq;
 struct rte_mempool;
 
-enum { FAKE_PORT = 5, FAKE_MAX_RXQS = 4, FAKE_MAX_DESC = 2048 };
+enum {
+    FAKE_PORT = 5, FAKE_MAX_RXQS = 4, FAKE_MAX_TXQS = 4, FAKE_MAX_DESC = 2048,
+};
 
 /* How the driver refills. */
 enum fake_refill {
@@ -51,6 +53,14 @@ enum fake_release {
     FAKE_PORT_STOP,             /* When the port is stopped. */
     FAKE_SETUP,                 /* When the queue is set up again. */
     FAKE_NEVER,                 /* Until it is closed. */
+};
+
+/* When the driver frees what it has sent. */
+enum fake_sent {
+    FAKE_SENT_FREED,            /* At once. */
+    FAKE_SENT_QUEUE_STOP,       /* Once fake_eth_complete() was called and it
+                                 * looks, or when the queue... */
+    FAKE_SENT_PORT_STOP,        /* ...or the port is stopped. */
 };
 
 struct fake_driver {
@@ -68,6 +78,12 @@ struct fake_driver {
     uint64_t offloads;          /* Of receive queues, as netdev-dpdk asks
                                  * for. */
     uint16_t mtu;               /* 0 for 1500. */
+    enum fake_sent sent;
+    uint16_t n_txq;             /* Transmit queues, 0 for one... */
+    uint16_t n_txq_desc;        /* ...of so many descriptors, 0 for 512. */
+    bool refuses_thresh;        /* Takes no tx_free_thresh but the default. */
+    bool cannot_clean;          /* Has no rte_eth_tx_done_cleanup(). */
+    uint64_t tx_offloads;       /* In use. */
 };
 
 /* What was done to the device so far. */
@@ -78,6 +94,9 @@ struct fake_counts {
     unsigned int n_setups;
     unsigned int n_link_downs;
     unsigned int n_sent;        /* Packets. */
+    unsigned int n_tx_setups;
+    unsigned int n_tx_queue_stops;
+    unsigned int n_cleanups;    /* Calls of rte_eth_tx_done_cleanup(). */
 };
 
 void fake_eth_init(const struct fake_driver *);
@@ -93,6 +112,12 @@ void fake_eth_fail_dma(unsigned int n);
 unsigned int fake_eth_n_registered(void);
 unsigned int fake_eth_n_mapped(void);
 void fake_eth_on_stop(void (*cb)(void *aux), void *aux);
+
+/* Transmit queues (fake-ethdev-tx.c). */
+uint16_t fake_eth_tx_thresh(unsigned int txq);
+unsigned int fake_eth_n_unfreed(unsigned int txq);
+void fake_eth_complete(unsigned int txq, unsigned int n);
+void fake_eth_on_cleanup(void (*cb)(unsigned int txq, void *aux), void *aux);
 
 bool fake_eth_wire(unsigned int rxq, const void *frame, uint32_t len);
 unsigned int fake_eth_n_waiting(unsigned int rxq);

@@ -53,6 +53,10 @@ struct nm_knobs {
     uint32_t tx_group;          /* Descriptors per completion. */
     uint32_t tx_us;             /* Fewer are completed after this... */
     uint32_t tx_lazy;           /* ...or only once more were posted. */
+    uint32_t tx_unit;           /* Completed in whole units of this only. */
+    uint32_t tx_ask;            /* The driver can be asked for what was sent,
+                                 * and... */
+    uint32_t tx_stop;           /* ...can stop single transmit queues. */
     uint32_t rx_error_every;    /* Each so manieth frame has a bad CRC. */
     uint32_t flap_ms;           /* Link goes down, and up, each so often. */
     uint32_t check;             /* 1: check, 2: and abort if it fails. */
@@ -148,6 +152,7 @@ int nm_rx_queue_start(struct rte_eth_dev *, uint16_t);
 int nm_rx_queue_stop(struct rte_eth_dev *, uint16_t);
 int nm_tx_queue_start(struct rte_eth_dev *, uint16_t);
 int nm_tx_queue_stop(struct rte_eth_dev *, uint16_t);
+int nm_tx_queue_stop_alone(struct rte_eth_dev *, uint16_t);
 void nm_rxq_info_get(struct rte_eth_dev *, uint16_t,
                      struct rte_eth_rxq_info *);
 void nm_txq_info_get(struct rte_eth_dev *, uint16_t,

@@ -35,6 +35,8 @@ nm_knobs_init(struct nm_dev *dev)
         .group_us = 20,
         .tx_group = NM_BURST,
         .tx_us = 20,
+        .tx_ask = 1,
+        .tx_stop = 1,
     };
 
     dev->knobs = defaults;
@@ -50,13 +52,17 @@ nm_knobs_set(struct nm_dev *dev, char *args)
     uint64_t tx_group = knobs->tx_group, tx_us = knobs->tx_us;
     uint64_t tx_lazy = knobs->tx_lazy, every = knobs->rx_error_every;
     uint64_t flap_ms = knobs->flap_ms, check = knobs->check;
-    uint64_t touch = knobs->touch;
+    uint64_t touch = knobs->touch, tx_unit = knobs->tx_unit;
+    uint64_t tx_ask = knobs->tx_ask, tx_stop = knobs->tx_stop;
     const struct nm_key keys[] = {
         { "group", NM_NUMBER, &group, 4096 },
         { "group_us", NM_NUMBER, &group_us, 10000000 },
         { "tx_group", NM_NUMBER, &tx_group, 4096 },
         { "tx_us", NM_NUMBER, &tx_us, 10000000 },
         { "tx_lazy", NM_NUMBER, &tx_lazy, 1 },
+        { "tx_unit", NM_NUMBER, &tx_unit, 4096 },
+        { "tx_ask", NM_NUMBER, &tx_ask, 1 },
+        { "tx_stop", NM_NUMBER, &tx_stop, 1 },
         { "rx_error_every", NM_NUMBER, &every, UINT32_MAX },
         { "flap_ms", NM_NUMBER, &flap_ms, 1000000 },
         { "check", NM_NUMBER, &check, 2 },
@@ -80,6 +86,9 @@ nm_knobs_set(struct nm_dev *dev, char *args)
     knobs->tx_group = tx_group;
     knobs->tx_us = tx_us;
     knobs->tx_lazy = tx_lazy;
+    knobs->tx_unit = tx_unit;
+    nm_store(&knobs->tx_ask, tx_ask);
+    nm_store(&knobs->tx_stop, tx_stop);
     knobs->rx_error_every = every;
     knobs->flap_ms = flap_ms;
     knobs->check = check;

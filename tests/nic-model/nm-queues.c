@@ -285,6 +285,15 @@ nm_tx_queue_stop(struct rte_eth_dev *eth, uint16_t id)
     return 0;
 }
 
+/* Not for a stop of the whole device. */
+int
+nm_tx_queue_stop_alone(struct rte_eth_dev *eth, uint16_t id)
+{
+    struct nm_dev *dev = eth->data->dev_private;
+
+    return nm_load(&dev->knobs.tx_stop) ? nm_tx_queue_stop(eth, id) : -ENOTSUP;
+}
+
 void
 nm_rxq_info_get(struct rte_eth_dev *eth, uint16_t id,
                 struct rte_eth_rxq_info *info)

@@ -18,6 +18,7 @@
  * 32 straight from the mempool, takes frames in bursts, frees what was sent
  * only when descriptors get scarce.  Never touches payload. */
 
+#include <errno.h>
 #include <string.h>
 
 #include <rte_mbuf.h>
@@ -190,6 +191,9 @@ nm_tx_done_cleanup(void *q_, uint32_t n)
     struct nm_txq *q = q_;
     uint32_t n_done = nm_load(&q->head) - q->cleaned;
 
+    if (!nm_load(&q->dev->knobs.tx_ask)) {
+        return -ENOTSUP;
+    }
     n_done = n && n < n_done ? n : n_done;
     txq_free(q, n_done);
     return n_done;

@@ -26,16 +26,16 @@
 
 #define TX_MAX 64               /* Descriptors per round. */
 
-/* Tells the driver that all descriptors are completed that were taken. */
+/* Tells the driver that 'n' descriptors more are completed. */
 static void
-publish(struct nm_txq *q)
+publish(struct nm_txq *q, uint32_t n)
 {
     if (unlikely(q->dev->knobs.check)) {
-        for (uint32_t i = q->completed; i != q->taken; i++) {
+        for (uint32_t i = q->completed; i != q->completed + n; i++) {
             nm_check_tx_done(q, i & q->mask);
         }
     }
-    q->completed = q->taken;
+    q->completed += n;
     nm_store(&q->head, q->completed);
 }
 
@@ -105,6 +105,24 @@ take_frame(struct nm_txq *q, uint64_t now)
     q->taken++;
 }
 
+/* Completes of 'q' what is to be completed by now. */
+static void
+complete(struct nm_txq *q, uint64_t now)
+{
+    const struct nm_knobs *knobs = &q->dev->knobs;
+    uint32_t n = q->taken - q->completed;
+
+    if (unlikely(knobs->tx_unit)) {
+        n -= n % knobs->tx_unit;
+        if (n) {
+            publish(q, n);
+        }
+    } else if (n && !knobs->tx_lazy
+               && (n >= knobs->tx_group || now - q->since >= q->dev->tx_tsc)) {
+        publish(q, n);
+    }
+}
+
 /* Does what is to be done on 'q', and returns how many descriptors that
  * concerned. */
 unsigned int
@@ -119,7 +137,7 @@ nm_tx_run(struct nm_txq *q, uint64_t now)
     }
     if (n) {
         if (knobs->tx_lazy && q->completed != q->taken) {
-            publish(q);
+            publish(q, q->taken - q->completed);
         }
         if (q->completed == q->taken) {
             q->since = now;
@@ -134,10 +152,6 @@ nm_tx_run(struct nm_txq *q, uint64_t now)
             }
         }
     }
-    if (q->completed != q->taken && !knobs->tx_lazy
-        && (q->taken - q->completed >= knobs->tx_group
-            || now - q->since >= q->dev->tx_tsc)) {
-        publish(q);
-    }
+    complete(q, now);
     return q->taken - before;
 }

@@ -165,6 +165,33 @@ send_frames(struct rte_mempool *pool, unsigned int n, unsigned int len)
     }
 }
 
+/* Completion in units, and what a driver cannot do. */
+static void
+test_units(void)
+{
+    struct rte_mempool *pool;
+
+    nm_init(",tx_unit=32");
+    pool = make_pool(1024, 2048);
+    port_start(0, 1, 128, pool);
+    send_frames(pool, 31, 60);
+    CTL_OK("wait %s", DEV0);
+    nap(20000);
+    CHECK(rte_eth_tx_done_cleanup(0, 0, 0) == 0);
+    send_frames(pool, 2, 60);
+    CTL_OK("wait %s", DEV0);
+    CHECK(rte_eth_tx_done_cleanup(0, 0, 0) == 32);
+    CHECK(rte_mempool_avail_count(pool) == 1024 - 128 - 1);
+
+    CTL_OK("knob %s tx_ask=0 tx_stop=0", DEV0);
+    CHECK(rte_eth_tx_done_cleanup(0, 0, 0) == -ENOTSUP);
+    CHECK(rte_eth_dev_tx_queue_stop(0, 0) == -ENOTSUP);
+    CHECK(rte_mempool_avail_count(pool) == 1024 - 128 - 1);
+    CHECK(!rte_eth_dev_stop(0));
+    CHECK(rte_mempool_avail_count(pool) == 1024);
+    finish();
+}
+
 static void
 test_lazy(void)
 {
@@ -491,6 +518,7 @@ main(int argc, char *argv[])
         { "link", test_link },
         { "deferred", test_deferred },
         { "lazy", test_lazy },
+        { "units", test_units },
         { "pieces", test_pieces },
         { "sources", test_sources },
         { "same", test_same },

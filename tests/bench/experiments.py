@@ -192,6 +192,23 @@ def throughput(bench):
                         size, pairs)
 
 
+def early(bench):
+    """NICs that give sent packets back early: there and back, against stock
+    ports as they are and with a short transmit ring, and NIC to NIC."""
+    four = "64", "256", "512", "1518"
+    lanes = "FEGHLMN"
+    with bench.rig(Config(lanes, inside=True)) as rig:
+        found = bench.alternate("early completion", rig, [
+            case(lane, size, keys=ALONE) for size in four for lane in lanes])
+        for size in four:
+            for a, b in "EF", "NM", "NL":
+                bench.compare("early completion", found, (a, size), (b, size))
+            for a, b in "FG", "EG", "FH", "EH", "HG", "NL":
+                bench.compare("early completion", found, (a, size), (b, size),
+                              True)
+        bench.verify("early completion", rig, "E", "imix")
+
+
 def container(bench):
     """6: a container (virtio-user) and a virtual machine (QEMU)."""
     why = vm.why_not()
@@ -219,5 +236,5 @@ def copy(bench):
                     rate=True)
 
 
-ALL = (throughput, sizes, methods, rings, flows, guests, bursts, lossless,
-       container, copy)
+ALL = (throughput, early, sizes, methods, rings, flows, guests, bursts,
+       lossless, container, copy)

@@ -49,7 +49,9 @@ HUGEPAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 #              "drop"    NIC to a rule that drops
 #     nic, vm  types of the ports
 #     options  of the guest's port; PEER is the name of the NIC's port
-Lane = collections.namedtuple("Lane", "title path nic vm options")
+#     extra    options of the NICs' ports
+Lane = collections.namedtuple("Lane", "title path nic vm options extra",
+                              defaults=[[]])
 
 LANES = {
     "A": Lane("iovtee", "guest", "iovtee", "iovtee", ["peer=PEER"]),
@@ -63,6 +65,13 @@ LANES = {
               ["peer=PEER"]),
     "G": Lane("vhost-user, forwarding", "back", "dpdk",
               "dpdkvhostuserclient", []),
+    "E": Lane("iovtee, forwarding, early completion", "back", "iovtee",
+              "iovtee", ["peer=PEER"], ["tx-early-completion=true"]),
+    "H": Lane("vhost-user, forwarding, n_txq_desc=512", "back", "dpdk",
+              "dpdkvhostuserclient", [], ["n_txq_desc=512"]),
+    "M": Lane("iovtee, NIC to NIC", "nic", "iovtee", None, []),
+    "N": Lane("iovtee, NIC to NIC, early completion", "nic", "iovtee", None,
+              [], ["tx-early-completion=true"]),
     "V": Lane("iovtee, guest to guest", "chain", "dpdk", "iovtee", []),
     "W": Lane("vhost-user, guest to guest", "chain", "dpdk",
               "dpdkvhostuserclient", []),
@@ -318,12 +327,13 @@ class Rig:
         self.nics = ctl.Control(self.ctl)
         self.pmd_task = self.switch.pmd_task()
 
-    def add_nic(self, name, kind):
-        self.switch.add_port(name, kind, [
+    def add_nic(self, name, lane):
+        # Of options that are given twice the last one counts.
+        self.switch.add_port(name, lane.nic, [
             "dpdk-devargs=net_nicmodel_" + name + self.devargs,
             "n_rxq_desc=%d" % self.config.desc,
             "n_txq_desc=2048",
-        ])
+        ] + lane.extra)
         if self.config.mtu != 1500:
             self.switch.vsctl("set", "Interface", name,
                               "mtu_request=%d" % self.config.mtu)
@@ -350,12 +360,12 @@ class Rig:
         lane = LANES[name]
         name = "%s%d" % (name.lower(), i)
         nic = name + "nic"
-        way = {"port": nic, "nic": self.add_nic(nic, lane.nic),
+        way = {"port": nic, "nic": self.add_nic(nic, lane),
                "guests": [], "vm": None, "sink": None}
         if lane.path == "drop":
             self.add_flow(nic, "drop")
         elif lane.path == "nic":
-            way["sink"] = self.add_nic(name + "out", lane.nic)
+            way["sink"] = self.add_nic(name + "out", lane)
             self.add_flow(nic, name + "out")
         else:
             way["vm"] = name + "vm"

@@ -38,6 +38,8 @@ lib_libiovtee_a_CPPFLAGS = \
 	-DIOVTEE_VERSION='"$(VERSION)"'
 lib_libiovtee_a_CFLAGS = $(IOVTEE_WERROR) $(MACHINE_FLAGS) $(SANITIZER_CFLAGS)
 lib_libiovtee_a_SOURCES = \
+	lib/border/border.c \
+	lib/border/border.h \
 	lib/guest/guest.c \
 	lib/guest/guest.h \
 	lib/guest/hostpool.c \
@@ -61,6 +63,8 @@ lib_libiovtee_a_SOURCES = \
 	lib/nic/nic-txq.h \
 	lib/nic/nic.c \
 	lib/nic/nic.h \
+	lib/queue/mark.c \
+	lib/queue/mark.h \
 	lib/queue/notifier.c \
 	lib/queue/notifier.h \
 	lib/queue/pool.c \
@@ -97,4 +101,17 @@ lib_libiovtee_a_SOURCES = \
 	lib/netdev-iovtee.c \
 	lib/netdev-iovtee.h
 
-$(lib_libiovtee_a_OBJECTS): $(OVS_CFLAGS_FILE)
+# Takes the place of functions of Open vSwitch's, so it is for programs that
+# are linked for that.
+noinst_LIBRARIES += lib/libiovtee-border.a
+lib_libiovtee_border_a_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+lib_libiovtee_border_a_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+lib_libiovtee_border_a_SOURCES = \
+	lib/border/diverted.c
+IOVTEE_BORDER_WRAPS = \
+	-Wl,--wrap=dpif_register_upcall_cb \
+	-Wl,--wrap=odp_execute_actions \
+	-Wl,--wrap=ofp_dp_packet_to_string
+
+$(lib_libiovtee_a_OBJECTS) $(lib_libiovtee_border_a_OBJECTS): \
+	$(OVS_CFLAGS_FILE)

@@ -159,6 +159,10 @@ add_iovtee_counters(struct counters *c, const struct iovtee_rxvq_counters *sum)
     for (int i = IOVTEE_FAULT_NONE + 1; i < IOVTEE_N_FAULTS; i++) {
         add_counter(iovtee_vring_fault_name(i), sum->faults[i], c);
     }
+    c->prefix = "iovtee_border_";
+    for (int i = 0; i < IOVTEE_N_BORDER_EVENTS; i++) {
+        add_counter(iovtee_border_event_name(i), sum->border[i], c);
+    }
     c->prefix = "iovtee_";
     add_counter("fillers", sum->fillers, c);
 }
@@ -316,6 +320,13 @@ show_counters(const struct iovtee_rxvq_counters *sum, struct ds *s)
             ds_put_format(s, "    dropped %"PRIu64": %s (%s)\n",
                           sum->dropped[i], iovtee_drop_reason_text(i),
                           iovtee_drop_reason_name(i));
+        }
+    }
+    for (int i = 0; i < IOVTEE_N_BORDER_EVENTS; i++) {
+        if (sum->border[i]) {
+            ds_put_format(s, "    border %"PRIu64": %s (%s)\n",
+                          sum->border[i], iovtee_border_event_text(i),
+                          iovtee_border_event_name(i));
         }
     }
 }

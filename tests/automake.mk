@@ -22,6 +22,7 @@ TESTSUITE = tests/testsuite
 TESTSUITE_AT = \
 	tests/nic-model/macros.at \
 	tests/unit/bench.at \
+	tests/unit/border.at \
 	tests/unit/busfault.at \
 	tests/unit/dp-packet.at \
 	tests/unit/fuzz.at \

@@ -22,6 +22,7 @@ vswitchd_ovs_vswitchd_CFLAGS = $(lib_libiovtee_a_CFLAGS)
 
 # Where Open vSwitch and DPDK call into us without knowing.
 vswitchd_ovs_vswitchd_LDFLAGS = \
+	$(IOVTEE_BORDER_WRAPS) \
 	-Wl,--wrap=bridge_init \
 	-Wl,--wrap=netdev_dpdk_register \
 	-Wl,--wrap=netdev_open \
@@ -34,6 +35,7 @@ vswitchd_ovs_vswitchd_LDFLAGS = \
 # constructor or through a wrap, which would not take them out of an archive.
 vswitchd_ovs_vswitchd_LDADD = \
 	$(lib_libiovtee_a_OBJECTS) \
+	$(lib_libiovtee_border_a_OBJECTS) \
 	lib/libiovtee-core.a \
 	$(OVS_BUILD)/vswitchd/bridge.$(OBJEXT) \
 	$(OVS_BUILD)/vswitchd/ovs-vswitchd.$(OBJEXT) \
@@ -43,6 +45,7 @@ vswitchd_ovs_vswitchd_LDADD = \
 	$(OVS_BUILD)/lib/libopenvswitch.la
 vswitchd_ovs_vswitchd_DEPENDENCIES = \
 	$(lib_libiovtee_a_OBJECTS) \
+	$(lib_libiovtee_border_a_OBJECTS) \
 	lib/libiovtee-core.a \
 	$(OVS_BUILT)
 vswitchd_ovs_vswitchd_LINK = \

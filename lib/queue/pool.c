@@ -46,6 +46,8 @@ static struct rte_mempool *create_empty(const char *name, unsigned int n,
                                         int socket_id, unsigned int flags,
                                         const struct iovtee_pool_ops *,
                                         void *aux);
+static int pool_enqueue(struct rte_mempool *, void *const *objs,
+                        unsigned int n);
 static uint32_t pool_step(const struct rte_mempool *);
 static bool is_one_row(struct rte_mempool *, unsigned int n,
                        unsigned int unit);
@@ -165,6 +167,21 @@ iovtee_pool_create_feed(const char *name, unsigned int data_room,
     pool = mp->pool_data;
     pool->ready = true;
     return mp;
+}
+
+/* Tells the owner of 'mp' what became of 'n' of its mbufs.  Does nothing if
+ * 'mp' is not one of our pools, or if its owner does not count that. */
+void
+iovtee_pool_report(struct rte_mempool *mp, enum iovtee_border_event event,
+                   unsigned int n)
+{
+    if (rte_mempool_get_ops(mp->ops_index)->enqueue == pool_enqueue) {
+        const struct pool *pool = mp->pool_data;
+
+        if (pool->ops->report) {
+            pool->ops->report(pool->aux, event, n);
+        }
+    }
 }
 
 /* Destroys 'mp', which no driver may use any more and of which no element may

@@ -40,10 +40,12 @@
  * =======
  *
  * 'get' runs where the driver refills: on the PMD thread that polls the queue,
- * or on the thread that starts the device.  'put' runs on any thread. */
+ * or on the thread that starts the device.  'put' and 'report' run on any thread. */
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "queue/mark.h"
 
 struct rte_mempool;
 
@@ -54,6 +56,10 @@ struct iovtee_pool_ops {
 
     /* Takes back the 'n' mbufs in 'objs'. */
     void (*put)(void *aux, void *const *objs, unsigned int n);
+
+    /* Counts what became of 'n' mbufs at the border (queue/mark.h).  May be
+     * null. */
+    void (*report)(void *aux, enum iovtee_border_event, unsigned int n);
 };
 
 struct rte_mempool *iovtee_pool_create_shells(
@@ -64,6 +70,8 @@ void *iovtee_pool_first(struct rte_mempool *, uint32_t *step);
 struct rte_mempool *iovtee_pool_create_feed(
     const char *name, unsigned int data_room, int socket_id,
     const struct iovtee_pool_ops *, void *aux);
+void iovtee_pool_report(struct rte_mempool *, enum iovtee_border_event,
+                        unsigned int n);
 void iovtee_pool_destroy(struct rte_mempool *);
 
 #endif /* pool.h */

@@ -485,12 +485,24 @@ vq_normalise(struct iovtee_rxvq *vq, struct rte_mbuf *mbuf)
     mbuf->buf_iova += hidden;
     mbuf->buf_len -= hidden;
     mbuf->data_off -= hidden;
+    iovtee_mark_set(mbuf);
 
     /* The virtio header will go here, if it is not there yet. */
     OVS_PREFETCH(mbuf->buf_addr);
     iovtee_ledger_move(&vq->ledger, head, IOVTEE_NIC, IOVTEE_SWITCH);
     vq_count_posted(vq->lent_to[head], -1);
     return true;
+}
+
+/* The mempool's callback for what lib/border does. */
+void
+iovtee_rxvq_report(void *vq_, enum iovtee_border_event event, unsigned int n)
+{
+    struct iovtee_rxvq *vq = vq_;
+
+    ovs_spin_lock(&vq->lock);
+    vq->counters.border[event] += n;
+    ovs_spin_unlock(&vq->lock);
 }
 
 /* The mempool's callback for shells that were freed. */

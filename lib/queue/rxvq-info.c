@@ -131,6 +131,30 @@ iovtee_drop_reason_text(enum iovtee_drop_reason reason)
 }
 
 const char *
+iovtee_border_event_name(enum iovtee_border_event event)
+{
+    static const char *const names[] = {
+#define EVENT(ENUM, NAME, TEXT) NAME,
+        IOVTEE_BORDER_EVENTS
+#undef EVENT
+    };
+
+    return names[event];
+}
+
+const char *
+iovtee_border_event_text(enum iovtee_border_event event)
+{
+    static const char *const texts[] = {
+#define EVENT(ENUM, NAME, TEXT) TEXT,
+        IOVTEE_BORDER_EVENTS
+#undef EVENT
+    };
+
+    return texts[event];
+}
+
+const char *
 iovtee_rxvq_state_to_string(enum iovtee_rxvq_state state)
 {
     switch (state) {

@@ -74,6 +74,7 @@ static void vq_forget_buffers(struct iovtee_rxvq *vq, bool give)
 static const struct iovtee_pool_ops shell_ops = {
     .get = NULL,
     .put = iovtee_rxvq_home,
+    .report = iovtee_rxvq_report,
 };
 
 /* Creates a queue for the ring that 'config' describes, suspended: see
@@ -431,6 +432,9 @@ vq_init_shells(struct iovtee_rxvq *vq)
     char name[RTE_MEMPOOL_NAMESIZE];
     unsigned int n;
 
+    if (!iovtee_mark_init()) {
+        return rte_errno;
+    }
     snprintf(name, sizeof name, "iovtee-rxvq-%u", atomic_count_inc(&seq));
     vq->shells = iovtee_pool_create_shells(name, vq->size,
                                            sizeof(struct dp_packet),

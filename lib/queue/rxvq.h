@@ -86,6 +86,7 @@
 #include "openvswitch/list.h"
 #include "ovs-atomic.h"
 #include "ovs-thread.h"
+#include "queue/mark.h"
 #include "queue/notifier.h"
 #include "queue/ring-setup.h"
 #include "queue/ringstats.h"
@@ -144,6 +145,8 @@ const char *iovtee_copy_reason_name(enum iovtee_copy_reason);
 const char *iovtee_copy_reason_text(enum iovtee_copy_reason);
 const char *iovtee_drop_reason_name(enum iovtee_drop_reason);
 const char *iovtee_drop_reason_text(enum iovtee_drop_reason);
+const char *iovtee_border_event_name(enum iovtee_border_event);
+const char *iovtee_border_event_text(enum iovtee_border_event);
 
 enum iovtee_rxvq_state {
     IOVTEE_RXVQ_RUNNING,
@@ -162,6 +165,7 @@ struct iovtee_rxvq_counters {
     uint64_t copied[IOVTEE_N_COPY_REASONS];
     uint64_t dropped[IOVTEE_N_DROP_REASONS];
     uint64_t retries;                   /* Looks for late buffers. */
+    uint64_t border[IOVTEE_N_BORDER_EVENTS];    /* See lib/border. */
     uint64_t fillers;                   /* Buffers given back unused. */
     uint64_t faults[IOVTEE_N_FAULTS];   /* Times the ring was found broken. */
 };
@@ -388,6 +392,7 @@ bool iovtee_rxvq_is_unfit(const struct iovtee_rxvq *vq)
     OVS_REQUIRES(vq->lock);
 void iovtee_rxvq_sort(struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);
+void iovtee_rxvq_report(void *vq_, enum iovtee_border_event, unsigned int n);
 void iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n);
 void iovtee_rxvq_mark_lent(const struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);

@@ -70,6 +70,23 @@ tests_unit_test_vring_notify_SOURCES = \
 tests_unit_test_vring_notify_LDADD = lib/libiovtee-core.a
 
 # A unit program that needs DPDK or Open vSwitch's library, too, is like these.
+check_PROGRAMS += tests/unit/test-border
+tests_unit_test_border_SOURCES = \
+	tests/unit/test-border.c \
+	tests/unit/unit-eal.h \
+	tests/unit/unit.h
+tests_unit_test_border_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_border_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_border_LDADD = \
+	lib/libiovtee-border.a \
+	$(UNIT_OVS_LIBS) \
+	lib/libiovtee-border.a
+tests_unit_test_border_DEPENDENCIES = \
+	lib/libiovtee-border.a \
+	$(UNIT_OVS_BUILT)
+tests_unit_test_border_LINK = \
+	$(OVS_LINK) $(IOVTEE_BORDER_WRAPS) $(LDFLAGS) -o $@
+
 check_PROGRAMS += tests/unit/test-dp-packet
 tests_unit_test_dp_packet_SOURCES = \
 	tests/unit/test-dp-packet.c \
@@ -268,6 +285,7 @@ UNIT_OVS_LIBS = \
 	lib/libiovtee-core.a \
 	$(OVS_BUILD)/lib/libopenvswitch.la
 
+$(tests_unit_test_border_OBJECTS) \
 $(tests_unit_test_dp_packet_OBJECTS) \
 $(tests_unit_test_hostpool_OBJECTS) \
 $(tests_unit_test_nic_OBJECTS) \

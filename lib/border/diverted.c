@@ -1,0 +1,144 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* Where Open vSwitch's code crosses the border: the linker diverts these calls
+ * (vswitchd/automake.mk), and there are no others by which a packet gets to
+ * where its bytes are interpreted.  The functions are in other objects than
+ * their callers, or the linker could not. */
+
+#include <config.h>
+
+#include "border/border.h"
+
+#include "dpif.h"
+#include "odp-execute.h"
+#include "openvswitch/ofp-print.h"
+#include "queue/mark.h"
+#include "queue/pool.h"
+#include "util.h"
+
+void __real_odp_execute_actions(void *dp, struct dp_packet_batch *, bool steal,
+                                const struct nlattr *actions, size_t len,
+                                odp_execute_cb);
+void __wrap_odp_execute_actions(void *dp, struct dp_packet_batch *, bool steal,
+                                const struct nlattr *actions, size_t len,
+                                odp_execute_cb);
+
+void __real_dpif_register_upcall_cb(struct dpif *, upcall_callback *, void *);
+void __wrap_dpif_register_upcall_cb(struct dpif *, upcall_callback *, void *);
+
+char *__real_ofp_dp_packet_to_string(const struct dp_packet *);
+char *__wrap_ofp_dp_packet_to_string(const struct dp_packet *);
+
+/* What 'dp' of odp_execute_actions() points to: both of its callers, dpif.c
+ * and dpif-netdev.c, begin a structure of their own like this. */
+struct execute_aux {
+    void *datapath;
+    const struct flow *flow;    /* What the packets matched. */
+};
+
+/* Where upcalls of user space datapaths really go.  It is the same function
+ * for all of them. */
+static upcall_callback *real_upcall;
+
+/* Executes actions.  If there is one on the far side then packets in guest
+ * memory move before the first one. */
+void
+__wrap_odp_execute_actions(void *dp, struct dp_packet_batch *batch,
+                           bool steal, const struct nlattr *actions,
+                           size_t len, odp_execute_cb cb)
+{
+    if (OVS_UNLIKELY(!steal || iovtee_border_is_far(actions, len))
+        && iovtee_border_any_marked(batch)) {
+        const struct execute_aux *aux = dp;
+        struct dp_packet_batch copies;
+
+        if (steal) {
+            iovtee_border_move(batch, aux->flow);
+        } else {
+            /* The caller keeps its packets, so they cannot be moved, neither
+             * here nor in conntrack. */
+            iovtee_border_clone(&copies, batch, aux->flow);
+            dp_packet_batch_reset_cutlen(batch);
+            batch = &copies;
+            steal = true;
+        }
+        if (dp_packet_batch_is_empty(batch)) {
+            return;
+        }
+    }
+    __real_odp_execute_actions(dp, batch, steal, actions, len, cb);
+}
+
+/* Passes a packet that missed, or that is for the slow path or the controller,
+ * on to ofproto, which reads all kinds of headers.  The packet stays what and
+ * where it is, so ofproto gets a copy. */
+static int
+diverted_upcall(const struct dp_packet *packet, const struct flow *flow,
+                ovs_u128 *ufid, unsigned pmd_id, enum dpif_upcall_type type,
+                const struct nlattr *userdata, struct ofpbuf *actions,
+                struct flow_wildcards *wc, struct ofpbuf *put_actions,
+                void *aux)
+{
+    struct dp_packet *copy;
+    int error;
+
+    if (OVS_LIKELY(!iovtee_mark_is_set(packet))) {
+        return real_upcall(packet, flow, ufid, pmd_id, type, userdata,
+                           actions, wc, put_actions, aux);
+    }
+
+    copy = iovtee_border_copy(packet);
+    if (iovtee_border_is_kind(copy, flow)) {
+        iovtee_pool_report(packet->mbuf.pool, IOVTEE_BORDER_TWIN, 1);
+        error = real_upcall(copy, flow, ufid, pmd_id, type, userdata, actions,
+                            wc, put_actions, aux);
+    } else {
+        /* The datapath drops it. */
+        iovtee_pool_report(packet->mbuf.pool, IOVTEE_BORDER_REWRITTEN, 1);
+        error = EINVAL;
+    }
+    dp_packet_delete(copy);
+    return error;
+}
+
+void
+__wrap_dpif_register_upcall_cb(struct dpif *dpif, upcall_callback *cb,
+                               void *aux)
+{
+    if (cb) {
+        ovs_assert(!real_upcall || real_upcall == cb);
+        real_upcall = cb;
+        cb = diverted_upcall;
+    }
+    __real_dpif_register_upcall_cb(dpif, cb, aux);
+}
+
+/* Formats a packet, for messages that are off unless somebody debugs. */
+char *
+__wrap_ofp_dp_packet_to_string(const struct dp_packet *packet)
+{
+    struct dp_packet *copy;
+    char *s;
+
+    if (!iovtee_mark_is_set(packet)) {
+        return __real_ofp_dp_packet_to_string(packet);
+    }
+    copy = iovtee_border_copy(packet);
+    s = __real_ofp_dp_packet_to_string(copy);
+    dp_packet_delete(copy);
+    return s;
+}

@@ -1,0 +1,76 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef IOVTEE_MARK_H
+#define IOVTEE_MARK_H 1
+
+/* Which packets lie in guest memory
+ * =================================
+ *
+ * The guest can rewrite a frame in its own buffer at any time, so Open
+ * vSwitch must know which packets those are: lib/border asks.  The mark is one
+ * of the mbuf's dynamic flags.  A virtqueue sets it when the NIC has filled a
+ * shell; nothing takes it off, as the shell keeps its buffer until it is home.
+ * A copy has no mark, since dp_packet_clone() takes over only the flags that
+ * Open vSwitch knows.  A packet whose data have moved to an external buffer
+ * keeps the mark, which does not count then.
+ *
+ * Thread-safety: all of it, but iovtee_mark_init() comes first. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dp-packet.h"
+
+/* What lib/border does with packets in guest memory: name in counters, and
+ * what it means. */
+#define IOVTEE_BORDER_EVENTS                                                \
+    EVENT(MOVED, "moved",                                                   \
+          "moved to memory of the host for an action")                      \
+    EVENT(TWIN, "twins",                                                    \
+          "left in place while conntrack or an upcall had a copy")          \
+    EVENT(KEPT, "twins_kept",                                               \
+          "replaced by the copy, which conntrack had changed or kept")      \
+    EVENT(REWRITTEN, "rewritten",                                           \
+          "dropped, as the guest made it another kind of frame")
+
+enum iovtee_border_event {
+#define EVENT(ENUM, NAME, TEXT) IOVTEE_BORDER_##ENUM,
+    IOVTEE_BORDER_EVENTS
+#undef EVENT
+    IOVTEE_N_BORDER_EVENTS
+};
+
+extern uint64_t iovtee_mark_flag__;
+
+bool iovtee_mark_init(void);
+
+static inline void
+iovtee_mark_set(struct rte_mbuf *mbuf)
+{
+    mbuf->ol_flags |= iovtee_mark_flag__;
+}
+
+/* Are the bytes of 'packet' in guest memory? */
+static inline bool
+iovtee_mark_is_set(const struct dp_packet *packet)
+{
+    return (packet->source == DPBUF_DPDK
+            && packet->mbuf.ol_flags & iovtee_mark_flag__
+            && !(packet->mbuf.ol_flags & RTE_MBUF_F_EXTERNAL));
+}
+
+#endif /* mark.h */

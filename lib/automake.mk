@@ -40,6 +40,8 @@ lib_libiovtee_a_CFLAGS = $(IOVTEE_WERROR) $(MACHINE_FLAGS) $(SANITIZER_CFLAGS)
 lib_libiovtee_a_SOURCES = \
 	lib/border/border.c \
 	lib/border/border.h \
+	lib/border/twin.c \
+	lib/border/twin.h \
 	lib/guest/guest.c \
 	lib/guest/guest.h \
 	lib/guest/hostpool.c \
@@ -109,6 +111,7 @@ lib_libiovtee_border_a_CFLAGS = $(lib_libiovtee_a_CFLAGS)
 lib_libiovtee_border_a_SOURCES = \
 	lib/border/diverted.c
 IOVTEE_BORDER_WRAPS = \
+	-Wl,--wrap=conntrack_execute \
 	-Wl,--wrap=dpif_register_upcall_cb \
 	-Wl,--wrap=odp_execute_actions \
 	-Wl,--wrap=ofp_dp_packet_to_string

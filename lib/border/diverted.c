@@ -23,6 +23,8 @@
 
 #include "border/border.h"
 
+#include "border/twin.h"
+#include "conntrack.h"
 #include "dpif.h"
 #include "odp-execute.h"
 #include "openvswitch/ofp-print.h"
@@ -36,6 +38,23 @@ void __real_odp_execute_actions(void *dp, struct dp_packet_batch *, bool steal,
 void __wrap_odp_execute_actions(void *dp, struct dp_packet_batch *, bool steal,
                                 const struct nlattr *actions, size_t len,
                                 odp_execute_cb);
+
+int __real_conntrack_execute(struct conntrack *, struct dp_packet_batch *,
+                             ovs_be16 dl_type, bool force, bool commit,
+                             uint16_t zone, const uint32_t *setmark,
+                             const struct ovs_key_ct_labels *setlabel,
+                             ovs_be16 tp_src, ovs_be16 tp_dst,
+                             const char *helper,
+                             const struct nat_action_info_t *,
+                             long long now, uint32_t tp_id);
+int __wrap_conntrack_execute(struct conntrack *, struct dp_packet_batch *,
+                             ovs_be16 dl_type, bool force, bool commit,
+                             uint16_t zone, const uint32_t *setmark,
+                             const struct ovs_key_ct_labels *setlabel,
+                             ovs_be16 tp_src, ovs_be16 tp_dst,
+                             const char *helper,
+                             const struct nat_action_info_t *,
+                             long long now, uint32_t tp_id);
 
 void __real_dpif_register_upcall_cb(struct dpif *, upcall_callback *, void *);
 void __wrap_dpif_register_upcall_cb(struct dpif *, upcall_callback *, void *);
@@ -81,6 +100,33 @@ __wrap_odp_execute_actions(void *dp, struct dp_packet_batch *batch,
         }
     }
     __real_odp_execute_actions(dp, batch, steal, actions, len, cb);
+}
+
+/* Sends packets through conntrack, which gets twins of those in guest
+ * memory. */
+int
+__wrap_conntrack_execute(struct conntrack *ct, struct dp_packet_batch *batch,
+                         ovs_be16 dl_type, bool force, bool commit,
+                         uint16_t zone, const uint32_t *setmark,
+                         const struct ovs_key_ct_labels *setlabel,
+                         ovs_be16 tp_src, ovs_be16 tp_dst, const char *helper,
+                         const struct nat_action_info_t *nat_action_info,
+                         long long now, uint32_t tp_id)
+{
+    bool any = iovtee_border_any_marked(batch);
+    struct iovtee_twins twins;
+    int error;
+
+    if (any) {
+        iovtee_twins_make(&twins, batch, dl_type);
+    }
+    error = __real_conntrack_execute(ct, batch, dl_type, force, commit, zone,
+                                     setmark, setlabel, tp_src, tp_dst, helper,
+                                     nat_action_info, now, tp_id);
+    if (any) {
+        iovtee_twins_settle(&twins, batch);
+    }
+    return error;
 }
 
 /* Passes a packet that missed, or that is for the slow path or the controller,

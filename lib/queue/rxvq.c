@@ -17,8 +17,7 @@
 /* Life cycle of a guest receive queue.
  *
  * Why shells are not freed with the queue: a packet in guest memory may be on
- * another port's transmit ring, or be held by the fragment reassembly of
- * conntrack, long after the guest has gone. */
+ * another port's transmit ring long after the guest has gone. */
 
 #include <config.h>
 
@@ -211,7 +210,7 @@ iovtee_rxvq_drain(struct iovtee_rxvq *vq)
 
 /* Stops 'vq', which must be coupled with no NIC any more: after return guest
  * memory is neither read nor written, save by packets that did not leave the
- * switch within 100 ms, such as fragments that wait for others. */
+ * switch within 100 ms, such as those that wait to be sent by a slow port. */
 void
 iovtee_rxvq_suspend(struct iovtee_rxvq *vq)
 {

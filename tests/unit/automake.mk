@@ -78,11 +78,10 @@ tests_unit_test_border_SOURCES = \
 tests_unit_test_border_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
 tests_unit_test_border_CFLAGS = $(lib_libiovtee_a_CFLAGS)
 tests_unit_test_border_LDADD = \
-	lib/libiovtee-border.a \
-	$(UNIT_OVS_LIBS) \
-	lib/libiovtee-border.a
+	$(lib_libiovtee_border_a_OBJECTS) \
+	$(UNIT_OVS_LIBS)
 tests_unit_test_border_DEPENDENCIES = \
-	lib/libiovtee-border.a \
+	$(lib_libiovtee_border_a_OBJECTS) \
 	$(UNIT_OVS_BUILT)
 tests_unit_test_border_LINK = \
 	$(OVS_LINK) $(IOVTEE_BORDER_WRAPS) $(LDFLAGS) -o $@

@@ -24,6 +24,8 @@
 
 #include <rte_mbuf.h>
 
+#include "conntrack.h"
+#include "csum.h"
 #include "dpif-provider.h"
 #include "flow.h"
 #include "netlink.h"
@@ -42,10 +44,12 @@
 #define N_MBUFS 8
 #define BUF_SIZE 2048
 #define UNKNOWN_ACTION 200
+#define FRAGMENT_LEN 1200
 
 /* A guest's buffers. */
 static uint8_t guest[N_MBUFS][BUF_SIZE];
 static struct rte_mempool *mp;
+static size_t l7_len = 100;     /* Of what is received. */
 
 /* What the packets matched, as the datapaths keep it. */
 static struct flow flow;
@@ -101,7 +105,7 @@ receive(void)
     CHECK(m);
     packet = CONTAINER_OF(m, struct dp_packet, mbuf);
     buffer = guest[rte_mempool_avail_count(mp)];
-    flow_compose(frame, &flow, NULL, 100);
+    flow_compose(frame, &flow, NULL, l7_len);
     memcpy(buffer + HDR_LEN, dp_packet_data(frame), dp_packet_size(frame));
     m->buf_addr = buffer;
     m->buf_len = BUF_SIZE;
@@ -594,6 +598,170 @@ test_upcall(void)
     CHECK(!registered);
 }
 
+static struct conntrack *ct;
+
+/* Sends 'batch' through conntrack. */
+static void
+track(struct dp_packet_batch *batch, bool commit,
+      const struct nat_action_info_t *nat)
+{
+    static const uint32_t mark[2] = { 0x55, UINT32_MAX };
+
+    conntrack_execute(ct, batch, flow.dl_type, false, commit, 7,
+                      commit ? mark : NULL, NULL, flow.tp_src, flow.tp_dst,
+                      NULL, nat, 1000000, 0);
+}
+
+static void
+init_ct(void)
+{
+    init();
+    ct = conntrack_init();
+    flow.nw_proto = IPPROTO_UDP;
+}
+
+static void
+check_tracked(const struct dp_packet *packet)
+{
+    CHECK(packet->md.ct_state & CS_TRACKED);
+    CHECK(packet->md.ct_zone == 7);
+    CHECK(packet->md.ct_orig_tuple.ipv4.ipv4_src == flow.nw_src);
+    CHECK(packet->md.ct_orig_tuple.ipv4.dst_port == flow.tp_dst);
+    CHECK(!packet->md.conn || !iovtee_mark_is_set(packet));
+}
+
+/* Conntrack says something about the packets, which stay. */
+static void
+test_track(void)
+{
+    struct dp_packet_batch batch, before;
+
+    init_ct();
+    receive_batch(&batch, 3);
+    dp_packet_batch_add(&batch, iovtee_border_copy(batch.packets[0]));
+    before = batch;
+    batch.packets[1]->md.pkt_mark = 42;
+    track(&batch, true, NULL);
+    CHECK(dp_packet_batch_size(&batch) == 4);
+    for (int i = 0; i < 4; i++) {
+        CHECK(batch.packets[i] == before.packets[i]);
+        CHECK(iovtee_mark_is_set(batch.packets[i]) == (i < 3));
+        check_tracked(batch.packets[i]);
+        CHECK(batch.packets[i]->md.ct_mark == 0x55);
+        CHECK(batch.packets[i]->l4_ofs == 34);
+    }
+    CHECK(batch.packets[1]->md.pkt_mark == 42);
+    CHECK(batch.packets[0]->md.ct_state & CS_NEW);
+    dp_packet_delete_batch(&batch, true);
+
+    /* The answer is known, and so is a frame that cannot be tracked. */
+    flow.nw_src = htonl(0x0a000002);
+    flow.nw_dst = htonl(0x0a000001);
+    flow.tp_src = htons(2000);
+    flow.tp_dst = htons(1000);
+    receive_batch(&batch, 2);
+    ((struct ip_header *) dp_packet_l3(batch.packets[1]))->ip_ihl_ver = 0x4f;
+    track(&batch, false, NULL);
+    CHECK(batch.packets[0]->md.ct_state & CS_REPLY_DIR);
+    CHECK(batch.packets[0]->md.ct_mark == 0x55);
+    CHECK(batch.packets[1]->md.ct_state & CS_INVALID);
+    CHECK(iovtee_mark_is_set(batch.packets[0])
+          && iovtee_mark_is_set(batch.packets[1]));
+    dp_packet_delete_batch(&batch, true);
+    CHECK(rte_mempool_full(mp));
+    conntrack_destroy(ct);
+}
+
+/* What NAT changes is a private packet from then on. */
+static void
+test_nat(void)
+{
+    const struct nat_action_info_t nat = {
+        .min_addr.ipv4 = htonl(0x0a000009), .max_addr.ipv4 = htonl(0x0a000009),
+        .nat_action = NAT_ACTION_DST,
+    };
+    struct dp_packet_batch batch;
+    uint8_t as_received[N_MBUFS][BUF_SIZE];
+
+    init_ct();
+    for (int i = 0; i < 3; i++) {
+        struct dp_packet *packet;
+
+        receive_batch(&batch, 3);
+        batch.packets[1]->md.tunnel.ip_dst = htonl(1);
+        batch.packets[1]->md.tunnel.tun_id = htonll(77);
+        memcpy(as_received, guest, sizeof guest);
+        track(&batch, true, &nat);
+        CHECK(!memcmp(as_received, guest, sizeof guest));
+        CHECK(dp_packet_batch_size(&batch) == 3 && rte_mempool_full(mp));
+        DP_PACKET_BATCH_FOR_EACH (k, packet, &batch) {
+            struct flow f;
+
+            CHECK(!iovtee_mark_is_set(packet));
+            check_tracked(packet);
+            CHECK(packet->md.ct_state & CS_DST_NAT);
+            flow_extract(packet, &f);
+            CHECK(f.nw_dst == htonl(0x0a000009) && f.nw_src == flow.nw_src);
+        }
+        CHECK(batch.packets[1]->md.tunnel.tun_id == htonll(77));
+        CHECK(!batch.packets[0]->md.tunnel.ip_dst);
+        dp_packet_delete_batch(&batch, true);
+    }
+    conntrack_destroy(ct);
+}
+
+/* Makes 'packet' the first fragment of two, or the second.  Conntrack takes no
+ * first ones that are short. */
+static void
+make_fragment(struct dp_packet *packet, bool second)
+{
+    struct ip_header *ip = dp_packet_l3(packet);
+    struct flow f;
+
+    ip->ip_tot_len = htons(20 + FRAGMENT_LEN);
+    ip->ip_frag_off = htons(second ? FRAGMENT_LEN / 8 : IP_MORE_FRAGMENTS);
+    ip->ip_csum = 0;
+    ip->ip_csum = csum(ip, sizeof *ip);
+    dp_packet_set_size(packet, 14 + 20 + FRAGMENT_LEN);
+    packet->mbuf.ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+    flow_extract(packet, &f);
+    CHECK(f.nw_frag & FLOW_NW_FRAG_ANY);
+}
+
+/* What reassembly keeps is private, and the guest's buffers are home. */
+static void
+test_fragments(void)
+{
+    struct dp_packet_batch batch;
+    struct dp_packet *packet;
+
+    init_ct();
+    l7_len = 1400;
+    for (int round = 0; round < 3; round++) {
+        receive_batch(&batch, 2);
+        make_fragment(batch.packets[0], false);
+        packet = batch.packets[1];
+        track(&batch, true, NULL);
+        CHECK(dp_packet_batch_size(&batch) == 1);
+        CHECK(batch.packets[0] == packet && iovtee_mark_is_set(packet));
+        CHECK(rte_mempool_avail_count(mp) == N_MBUFS - 1);
+        dp_packet_delete_batch(&batch, true);
+
+        receive_batch(&batch, 1);
+        make_fragment(batch.packets[0], true);
+        track(&batch, true, NULL);
+        CHECK(rte_mempool_full(mp));
+        CHECK(dp_packet_batch_size(&batch) == 2);
+        DP_PACKET_BATCH_FOR_EACH (i, packet, &batch) {
+            CHECK(!iovtee_mark_is_set(packet));
+            check_tracked(packet);
+        }
+        dp_packet_delete_batch(&batch, true);
+        flow.tp_src = htons(ntohs(flow.tp_src) + 1);
+    }
+    conntrack_destroy(ct);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -605,6 +773,9 @@ main(int argc, char *argv[])
         { "rewritten", test_rewritten },
         { "copy", test_copy },
         { "upcall", test_upcall },
+        { "track", test_track },
+        { "nat", test_nat },
+        { "fragments", test_fragments },
     };
 
     return unit_main(argc, argv, commands, ARRAY_SIZE(commands));

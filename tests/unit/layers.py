@@ -26,7 +26,8 @@ import subprocess
 import sys
 
 # Folders from the bottom up.  Those of a row do not know each other.
-LAYERS = [["virtio"], ["queue"], ["nic", "session"], ["tee"], ["guest"], [""]]
+LAYERS = [["virtio"], ["queue"], ["border", "nic", "session"], ["tee"],
+          ["guest"], [""]]
 
 # Functions that only one folder may call.
 RESERVED = {"rte_vhost_": "session", "rte_eth_": "nic"}

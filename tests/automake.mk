@@ -25,6 +25,7 @@ TESTSUITE_AT = \
 	tests/unit/border.at \
 	tests/unit/busfault.at \
 	tests/unit/dp-packet.at \
+	tests/unit/doublefetch.at \
 	tests/unit/fuzz.at \
 	tests/unit/guestmem.at \
 	tests/unit/inflight.at \

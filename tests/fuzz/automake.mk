@@ -99,8 +99,9 @@ $(tests_fuzz_fuzz_session_OBJECTS) \
 $(tests_fuzz_fuzz_rxvq_OBJECTS): \
 	$(OVS_CFLAGS_FILE)
 
-# Seconds for each of them, and in the short form.
-FUZZ_SECONDS = 720
+# Seconds for each of them, and for that of double fetches, and in the short
+# form.
+FUZZ_SECONDS = 600
 FUZZ_QUICK_SECONDS = 30
 
 # CFLAGS of this build are not for clang.
@@ -108,10 +109,12 @@ FUZZ = \
 	CFLAGS= LDFLAGS= MAKE="$(MAKE)" $(SHELL) $(srcdir)/tests/fuzz/run.sh \
 	    $(abs_top_srcdir) $(OVS_DIR)
 
-fuzz: $(OVS_BUILT)
+fuzz: $(OVS_BUILT) tests/doublefetch/doublefetch
+	tests/doublefetch/doublefetch --seconds $(FUZZ_SECONDS) near
 	+$(FUZZ) $(FUZZ_SECONDS) $(FUZZERS)
 
-fuzz-quick: $(OVS_BUILT)
+fuzz-quick: $(OVS_BUILT) tests/doublefetch/doublefetch
+	tests/doublefetch/doublefetch --seconds $(FUZZ_QUICK_SECONDS) near
 	+$(FUZZ) $(FUZZ_QUICK_SECONDS) $(FUZZERS)
 
 .PHONY: fuzz fuzz-quick

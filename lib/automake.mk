@@ -18,6 +18,8 @@
 # and are compiled without any flag for them.
 noinst_LIBRARIES += lib/libiovtee-core.a
 lib_libiovtee_core_a_SOURCES = \
+	lib/guest/exposure.c \
+	lib/guest/exposure.h \
 	lib/virtio/busfault.c \
 	lib/virtio/busfault.h \
 	lib/virtio/guestmem.c \

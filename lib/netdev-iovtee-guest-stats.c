@@ -24,12 +24,15 @@
 
 #include "guest/hostpool.h"
 #include "openvswitch/dynamic-string.h"
+#include "openvswitch/vlog.h"
 #include "queue/ringstats.h"
 #include "session/session.h"
 #include "smap.h"
 #include "tee/tee.h"
 #include "userspace-tso.h"
 #include "util.h"
+
+VLOG_DEFINE_THIS_MODULE(netdev_iovtee_guest_stats);
 
 /* Counters in the order in which they are added. */
 struct counters {
@@ -56,6 +59,44 @@ sum_counters(struct iovtee_guest_port *port, struct iovtee_rxvq_counters *sum)
         if (iovtee_guest_get_counters(port->guest, q, &counters)) {
             iovtee_rxvq_counters_add(sum, &counters);
         }
+    }
+}
+
+/* Returns how many packets were delivered to the guest, in whatever way. */
+static uint64_t
+n_delivered(const struct iovtee_rxvq_counters *sum)
+{
+    uint64_t n = sum->zero_copied;
+
+    for (int i = 0; i < IOVTEE_N_COPY_REASONS; i++) {
+        n += sum->copied[i];
+    }
+    return n;
+}
+
+void
+iovtee_guest_port_judge_exposure(struct iovtee_guest_port *port)
+{
+    const char *name = netdev_get_name(port->guest->netdev);
+    struct iovtee_exposure *e = &port->exposure;
+    struct iovtee_rxvq_counters sum;
+
+    sum_counters(port, &sum);
+    if (!iovtee_exposure_judge(e, n_delivered(&sum), sum.exposed)) {
+        return;
+    }
+    if (e->high) {
+        char *peer = iovtee_tee_peer(port->guest->tee);
+
+        VLOG_WARN("%s: the guest can read frames that are not for it: %u %% "
+                  "of its traffic lately.  Let peer (%s) be a NIC that "
+                  "receives only what is for this guest, such as a virtual "
+                  "function, or set rx-zero-copy=false", name, e->percent,
+                  peer ? peer : "none now");
+        free(peer);
+    } else {
+        VLOG_INFO("%s: the guest can read hardly any frames of others any "
+                  "more", name);
     }
 }
 
@@ -147,6 +188,7 @@ add_iovtee_counters(struct counters *c, const struct iovtee_rxvq_counters *sum)
 {
     c->prefix = "iovtee_";
     add_counter("zero_copied", sum->zero_copied, c);
+    add_counter("exposed", sum->exposed, c);
     c->prefix = "iovtee_copied_";
     for (int i = 0; i < IOVTEE_N_COPY_REASONS; i++) {
         add_counter(iovtee_copy_reason_name(i), sum->copied[i], c);
@@ -293,11 +335,8 @@ show_queue(struct iovtee_guest_port *port, unsigned int q, struct ds *s)
 static void
 show_counters(const struct iovtee_rxvq_counters *sum, struct ds *s)
 {
-    uint64_t total = sum->zero_copied;
+    uint64_t total = n_delivered(sum);
 
-    for (int i = 0; i < IOVTEE_N_COPY_REASONS; i++) {
-        total += sum->copied[i];
-    }
     ds_put_format(s, "  delivered: %"PRIu64", in place %"PRIu64, total,
                   sum->zero_copied);
     if (total) {
@@ -328,6 +367,10 @@ show_counters(const struct iovtee_rxvq_counters *sum, struct ds *s)
                           sum->border[i], iovtee_border_event_text(i),
                           iovtee_border_event_name(i));
         }
+    }
+    if (sum->exposed) {
+        ds_put_format(s, "  exposed: %"PRIu64" frames were in the guest's "
+                      "memory but not for it\n", sum->exposed);
     }
 }
 

@@ -20,6 +20,7 @@
 /* A guest port, and what there is to tell of it: counters, status, what
  * "iovtee/show" says.  netdev-iovtee-guest.c configures it. */
 
+#include "guest/exposure.h"
 #include "guest/guest.h"
 #include "netdev-iovtee-role.h"
 #include "packets.h"
@@ -45,6 +46,8 @@ struct iovtee_guest_port {
     bool connected;             /* As last seen by guest_run(), like... */
     char *remark;               /* ...what the role's 'remark' said... */
     char *why_copied;           /* ...and why packets are copied, if so. */
+    long long int next_look;    /* When to judge... */
+    struct iovtee_exposure exposure; /* ...this again, in time_msec(). */
 };
 
 static inline struct iovtee_guest_port *
@@ -58,6 +61,10 @@ bool iovtee_guest_port_is_up(const struct iovtee_guest_port *);
 
 /* Why does nobody lend buffers, or NULL? */
 char *iovtee_guest_port_why_copied(struct iovtee_guest_port *);
+
+/* Warns if much of what the guest can read is not for it.  Called from time to
+ * time. */
+void iovtee_guest_port_judge_exposure(struct iovtee_guest_port *);
 
 /* Operations of the role. */
 int netdev_iovtee_guest_get_stats(const struct netdev *,

@@ -35,6 +35,7 @@
 #include "session/session.h"
 #include "smap.h"
 #include "tee/tee.h"
+#include "timeval.h"
 #include "userspace-tso.h"
 #include "util.h"
 
@@ -287,6 +288,10 @@ guest_run(struct netdev_iovtee *dev)
     if (replace_string(&port->why_copied,
                        iovtee_guest_port_why_copied(port))) {
         netdev_change_seq_changed(&dev->up);
+    }
+    if (time_msec() >= port->next_look) {
+        port->next_look = time_msec() + STATUS_INTERVAL;
+        iovtee_guest_port_judge_exposure(port);
     }
 }
 

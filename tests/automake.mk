@@ -31,6 +31,7 @@ TESTSUITE_AT = \
 	tests/unit/inflight.at \
 	tests/unit/layers.at \
 	tests/unit/ledger.at \
+	tests/unit/lend.at \
 	tests/unit/nic.at \
 	tests/unit/nicmodel.at \
 	tests/unit/rxvq.at \

@@ -524,6 +524,9 @@ iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n)
             iovtee_ledger_move(&vq->ledger, head, place, IOVTEE_IDLE);
             if (place == IOVTEE_NIC) {
                 vq_count_posted(vq->lent_to[head], -1);
+            } else {
+                vq->counters.exposed += !vq->bufs[head].copied;
+                vq->bufs[head].copied = false;
             }
             if (OVS_UNLIKELY(iovtee_vring_is_logged(&vq->vring))
                 && vq->state != IOVTEE_RXVQ_SUSPENDED) {

@@ -51,6 +51,7 @@ struct source {
     const struct rte_mbuf *next; /* Next segment, or NULL. */
 };
 
+static bool is_own(const struct iovtee_rxvq *, const struct dp_packet *);
 static bool is_in_place(const struct iovtee_rxvq *vq, const struct dp_packet *)
     OVS_REQUIRES(vq->lock);
 static void deliver_in_place(struct iovtee_rxvq *vq, struct dp_packet *)
@@ -120,6 +121,10 @@ iovtee_rxvq_deliver(struct iovtee_rxvq *vq, struct dp_packet *packets[],
             continue;
         } else {
             error = copy_patiently(vq, packet, max_retries, &progress, d);
+            if (OVS_UNLIKELY(!error && is_own(vq, packet))) {
+                /* It was moved, but it is for this guest all the same. */
+                vq->bufs[iovtee_rxvq_head(vq, packet)].copied = true;
+            }
         }
         progress |= !error;
         d->n_dropped += error != 0;
@@ -139,6 +144,13 @@ iovtee_rxvq_deliver(struct iovtee_rxvq *vq, struct dp_packet *packets[],
     }
 }
 
+/* Did a NIC receive 'packet' into a buffer of 'vq'? */
+static bool
+is_own(const struct iovtee_rxvq *vq, const struct dp_packet *packet)
+{
+    return packet->source == DPBUF_DPDK && packet->mbuf.pool == vq->shells;
+}
+
 /* Can 'packet' be delivered by a used-ring entry alone?  If its buffer begins
  * where the descriptor does and nobody else refers to it, the rest follows. */
 static bool
@@ -147,7 +159,7 @@ is_in_place(const struct iovtee_rxvq *vq, const struct dp_packet *packet)
     const struct rte_mbuf *mbuf = &packet->mbuf;
     const struct iovtee_buf *buf;
 
-    if (packet->source != DPBUF_DPDK || mbuf->pool != vq->shells) {
+    if (!is_own(vq, packet)) {
         return false;
     }
     buf = &vq->bufs[iovtee_rxvq_head(vq, packet)];
@@ -507,7 +519,7 @@ copy_reason(const struct iovtee_rxvq *vq, const struct dp_packet *packet,
     atomic_read_relaxed(&CONST_CAST(struct iovtee_rxvq *, vq)->peer_port_id,
                         &peer_port_id);
 
-    if (packet->source == DPBUF_DPDK && packet->mbuf.pool == vq->shells) {
+    if (is_own(vq, packet)) {
         return IOVTEE_COPY_MOVED;
     } else if (!zero_copy || peer_port_id == UINT32_MAX) {
         return IOVTEE_COPY_DISABLED;

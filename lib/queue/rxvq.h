@@ -162,6 +162,8 @@ const char *iovtee_rxvq_state_to_string(enum iovtee_rxvq_state);
 struct iovtee_rxvq_counters {
     struct iovtee_ringstats ring;       /* As librte_vhost counts. */
     uint64_t zero_copied;               /* Packets delivered in place. */
+    uint64_t exposed;                   /* Frames that were in the guest's
+                                         * memory but not for the guest. */
     uint64_t copied[IOVTEE_N_COPY_REASONS];
     uint64_t dropped[IOVTEE_N_DROP_REASONS];
     uint64_t retries;                   /* Looks for late buffers. */
@@ -207,6 +209,8 @@ struct iovtee_buf {
     uint32_t len;               /* Bytes of it that may be used, 0 if it is
                                  * not simple. */
     bool orphan;                /* Was it out when the queue finished? */
+    bool copied;                /* In IOVTEE_SWITCH: did the guest get a copy
+                                 * of the frame? */
 };
 
 /* Heads, first in, first out: as far as it depends on us, buffers go back to

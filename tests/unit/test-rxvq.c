@@ -478,6 +478,54 @@ test_late(void)
     vq_fixture_destroy(&f);
 }
 
+/* Frames that were in the guest's memory but not for the guest are counted. */
+static void
+test_exposed(void)
+{
+    struct dp_packet *packets[8];
+    struct vq_buffer buffer;
+    struct vq_fixture f;
+    uint16_t head;
+    uint32_t len;
+
+    vq_fixture_init(&f, &modern);
+    vq_refill(&f, BUF_LEN);
+    vq_deliver(&f, vq_receive(&f, 60, 1));
+    CHECK(vq_reap(&f, 60, 1) == 1);
+    vq_deliver(&f, vq_host_packet(60, 2, VQ_PEER));
+    CHECK(vq_reap(&f, 60, 2) == 1);
+    CHECK(!f.vq->counters.exposed);
+
+    /* Dropped, or sent elsewhere. */
+    dp_packet_delete(vq_receive(&f, 60, 3));
+    CHECK(f.vq->counters.exposed == 1);
+
+    /* Moved, and copied to this guest: each buffer once, so that what is
+     * remembered of it is seen to be forgotten. */
+    for (uint32_t i = 0; i < modern.size; i++) {
+        packets[0] = vq_receive(&f, 60, i);
+        dp_packet_pull(packets[0], 4);
+        vq_deliver(&f, packets[0]);
+        CHECK(vq_n_copied(&f, IOVTEE_COPY_MOVED) == i + 1);
+        CHECK(vq_reap_raw(&f, &head, &len, &buffer));
+        vq_refill(&f, BUF_LEN);
+    }
+    CHECK(f.vq->counters.exposed == 1);
+    for (uint32_t i = 0; i < modern.size; i++) {
+        dp_packet_delete(vq_receive(&f, 60, i));
+    }
+    CHECK(f.vq->counters.exposed == 1 + modern.size);
+
+    /* Buffers that come back from the NIC are none. */
+    CHECK(vq_lend(&f, packets, 8, MAX_FRAME) == 8);
+    for (int i = 0; i < 8; i++) {
+        dp_packet_delete(packets[i]);
+    }
+    CHECK(f.vq->counters.exposed == 1 + modern.size);
+    vq_forgive(&f);
+    vq_fixture_destroy(&f);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -491,6 +539,7 @@ main(int argc, char *argv[])
         { "held", test_held },
         { "notify", test_notify },
         { "late", test_late },
+        { "exposed", test_exposed },
     };
 
     set_program_name(argv[0]);

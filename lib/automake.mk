@@ -20,6 +20,8 @@ noinst_LIBRARIES += lib/libiovtee-core.a
 lib_libiovtee_core_a_SOURCES = \
 	lib/guest/exposure.c \
 	lib/guest/exposure.h \
+	lib/nic/lend.c \
+	lib/nic/lend.h \
 	lib/virtio/busfault.c \
 	lib/virtio/busfault.h \
 	lib/virtio/guestmem.c \
@@ -67,6 +69,7 @@ lib_libiovtee_a_SOURCES = \
 	lib/nic/nic-txq.h \
 	lib/nic/nic.c \
 	lib/nic/nic.h \
+	lib/queue/loan.h \
 	lib/queue/mark.c \
 	lib/queue/mark.h \
 	lib/queue/notifier.c \
@@ -79,6 +82,7 @@ lib_libiovtee_a_SOURCES = \
 	lib/queue/rxvq-buffers.c \
 	lib/queue/rxvq-deliver.c \
 	lib/queue/rxvq-info.c \
+	lib/queue/rxvq-loan.c \
 	lib/queue/rxvq.c \
 	lib/queue/rxvq.h \
 	lib/session/session-events.c \

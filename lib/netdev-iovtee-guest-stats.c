@@ -274,6 +274,9 @@ iovtee_guest_port_why_copied(struct iovtee_guest_port *port)
             why = xasprintf("queue %u: %s (%"PRIu32" bytes)", q,
                             iovtee_copy_reason_text(info.unfit),
                             info.unfit_len);
+        } else if (info.n_loans && info.n_paused == info.n_loans) {
+            why = xasprintf("queue %u: %s", q,
+                            iovtee_copy_reason_text(IOVTEE_COPY_PAUSED));
         }
     }
     return why;

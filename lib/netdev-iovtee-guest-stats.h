@@ -35,7 +35,7 @@ struct iovtee_guest_port {
     bool requested_server;      /* NULL if that is not wanted. */
 
     char *args_path;            /* Options as configured. */
-    bool rx_zero_copy;
+    char *rx_zero_copy;
     int max_retries;
 
     int mtu, requested_mtu;

@@ -94,6 +94,7 @@ guest_open(struct netdev_iovtee *dev, const struct smap *args, char **errp)
         iovtee_guest_destroy(port->guest);
         free(port->path);
         free(port->args_path);
+        free(port->rx_zero_copy);
         free(port);
         return error;
     }
@@ -123,6 +124,7 @@ guest_close(struct netdev_iovtee *dev)
     free(port->path);
     free(port->requested_path);
     free(port->args_path);
+    free(port->rx_zero_copy);
     free(port->remark);
     free(port->why_copied);
     free(port);
@@ -193,9 +195,10 @@ apply_config(struct netdev_iovtee *dev, struct iovtee_guest_port *port,
                           name);
         return EINVAL;
     }
-    if (strcmp(zero_copy, "true") && strcmp(zero_copy, "false")) {
-        *errp = xasprintf("rx-zero-copy '%s' is neither true nor false",
-                          zero_copy);
+    if (strcmp(zero_copy, "true") && strcmp(zero_copy, "false")
+        && strcmp(zero_copy, "always")) {
+        *errp = xasprintf("rx-zero-copy '%s' is neither true nor false nor "
+                          "always", zero_copy);
         return EINVAL;
     }
     if (!check_peer(dev, peer, errp)) {
@@ -222,8 +225,10 @@ apply_config(struct netdev_iovtee *dev, struct iovtee_guest_port *port,
     }
     atomic_store_relaxed(&port->guest->max_retries, max_retries);
     port->max_retries = max_retries;
-    port->rx_zero_copy = !strcmp(zero_copy, "true");
-    iovtee_guest_set_zero_copy(port->guest, port->rx_zero_copy);
+    free(port->rx_zero_copy);
+    port->rx_zero_copy = xstrdup(zero_copy);
+    iovtee_guest_set_zero_copy(port->guest, strcmp(zero_copy, "false"),
+                               !strcmp(zero_copy, "always"));
     free(port->args_path);
     port->args_path = nullable_xstrdup(smap_get(args, "vhost-server-path"));
     *errp = remark;
@@ -404,7 +409,7 @@ guest_get_config(const struct netdev *netdev, struct smap *args)
     if (peer) {
         smap_add_nocopy(args, xstrdup("peer"), peer);
     }
-    smap_add(args, "rx-zero-copy", port->rx_zero_copy ? "true" : "false");
+    smap_add(args, "rx-zero-copy", port->rx_zero_copy);
     smap_add_format(args, "tx-retries-max", "%d", port->max_retries);
 
     /* As "dpdkvhostuserclient" has it in this version of Open vSwitch. */

@@ -464,6 +464,11 @@ nic_show(struct netdev_iovtee *dev, struct ds *s)
             ds_put_format(s, " (of %lld us at most)", info.longest_stop);
         }
         ds_put_cstr(s, "\n");
+        if (info.n_ring) {
+            ds_put_format(s, "    lending: %s (%u %% of the last frames in "
+                          "lent buffers were delivered in place)\n",
+                          info.paused ? "paused" : "on", info.percent);
+        }
         if (is_too_long(&info)) {
             ds_put_format(s, "    hint: the guest's ring has %u buffers, with "
                           "n_rxq_desc=%u fewer packets are copied\n",

@@ -97,6 +97,7 @@ iovtee_guest_create(struct netdev *netdev)
     atomic_init(&guest->up, false);
     atomic_init(&guest->max_retries, 0);
     atomic_init(&guest->zero_copy, true);
+    atomic_init(&guest->always, false);
     ovs_mutex_init(&guest->mutex);
     ovsrcu_init(&guest->map, NULL);
     ovs_spin_init(&guest->stats_lock);
@@ -195,17 +196,21 @@ open_inflight(struct iovtee_guest *guest, const char *path)
     guest->inflight_path = file;
 }
 
-/* Sets whether the guest's buffers may be lent to the peer. */
+/* Sets whether the guest's buffers may be lent to the peer, and whether they
+ * shall be also if that does not pay. */
 void
-iovtee_guest_set_zero_copy(struct iovtee_guest *guest, bool zero_copy)
+iovtee_guest_set_zero_copy(struct iovtee_guest *guest, bool zero_copy,
+                           bool always)
 {
     ovs_mutex_lock(&guest->mutex);
     atomic_store_relaxed(&guest->zero_copy, zero_copy);
+    atomic_store_relaxed(&guest->always, always);
     for (size_t q = 0; q < ARRAY_SIZE(guest->queues); q++) {
         struct iovtee_rxvq *vq = guest->queues[q].vq;
 
         if (vq) {
             atomic_store_relaxed(&vq->zero_copy, zero_copy);
+            atomic_store_relaxed(&vq->always, always);
         }
     }
     ovs_mutex_unlock(&guest->mutex);
@@ -410,6 +415,7 @@ ring_start(void *guest_, unsigned int q,
             .inflight = guest->inflight,
         };
 
+        atomic_read_relaxed(&guest->always, &config.always);
         vq = iovtee_rxvq_create(&config);
     }
     if (vq) {

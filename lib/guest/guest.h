@@ -89,7 +89,8 @@ struct iovtee_guest {
 
     atomic_bool up;             /* Administrative state. */
     atomic_int max_retries;     /* See iovtee_rxvq_deliver(). */
-    atomic_bool zero_copy;      /* For queues that come. */
+    atomic_bool zero_copy;      /* For queues that come, like... */
+    atomic_bool always;         /* ...this: see iovtee_rxvq_config. */
 
     struct ovs_mutex mutex;     /* Protects 'queues' and replacing 'map'. */
     struct iovtee_guest_queue queues[IOVTEE_SESSION_MAX_QUEUES]
@@ -104,7 +105,8 @@ struct iovtee_guest *iovtee_guest_create(struct netdev *);
 void iovtee_guest_destroy(struct iovtee_guest *);
 int iovtee_guest_open(struct iovtee_guest *, const char *path, bool server,
                       char **errp);
-void iovtee_guest_set_zero_copy(struct iovtee_guest *, bool zero_copy);
+void iovtee_guest_set_zero_copy(struct iovtee_guest *, bool zero_copy,
+                                bool always);
 
 void iovtee_guest_send(struct iovtee_guest *, int qid,
                        struct dp_packet_batch *);

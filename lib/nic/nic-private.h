@@ -23,6 +23,7 @@
 
 #include <rte_ethdev.h>
 
+#include "nic/lend.h"
 #include "openvswitch/thread.h"
 #include "ovs-atomic.h"
 #include "ovs-thread.h"
@@ -49,7 +50,8 @@ struct nic_rxq {
     long long int stop_began;   /* time_usec() while one goes on, or 0... */
     long long int longest_stop; /* ...and the longest, in microseconds. */
 
-    atomic_uint32_t n_guest;    /* Guest buffers that the NIC holds. */
+    struct iovtee_loan *loan;   /* What 'vq' has lent, NULL with it. */
+    struct iovtee_lend lend;    /* Whether it pays. */
 
     /* Constant while the device is started. */
     struct iovtee_nic *nic;

@@ -57,6 +57,12 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
  * nothing we assume so. */
 #define NIC_STARVED_POLLS 64
 
+/* While lending is paused, what the NIC has of the guest's buffers are probes,
+ * and none of those that were lent before, if they are no more than this share
+ * of its ring, or than this number. */
+#define PROBES_SHARE 16
+#define PROBES_LEAST 8
+
 int __real_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t rxq,
                                   uint16_t n_desc, unsigned int socket_id,
                                   const struct rte_eth_rxconf *,
@@ -72,6 +78,10 @@ static struct nic_rxq *rxq_prepare(struct iovtee_nic *, uint16_t id,
                                    struct rte_mempool *host);
 static uint32_t rxq_low_water(const struct nic_rxq *);
 static void rxq_check_starved(struct nic_rxq *);
+static void rxq_judge(struct nic_rxq *);
+static int rxq_probe(struct nic_rxq *, void **objs, unsigned int n);
+static int rxq_get_host(struct nic_rxq *, void **objs, unsigned int got,
+                        unsigned int n);
 
 static const struct iovtee_pool_ops feed_ops = {
     .get = rxq_get,
@@ -100,6 +110,8 @@ iovtee_nic_get_rxq_info(struct iovtee_nic *nic, unsigned int id,
     info->n_refused = rxq->n_refused;
     info->n_stops = rxq->n_stops;
     info->longest_stop = rxq->longest_stop;
+    info->paused = rxq->lend.paused;
+    info->percent = iovtee_lend_percent(&rxq->lend);
     ovs_spin_unlock(&rxq->gate);
     return true;
 }
@@ -114,6 +126,7 @@ int
 iovtee_nic_attach(struct iovtee_nic *nic, unsigned int id,
                   struct iovtee_rxvq *vq)
 {
+    struct iovtee_loan *loan;
     struct nic_rxq *rxq;
     int error = 0;
 
@@ -142,8 +155,11 @@ iovtee_nic_attach(struct iovtee_nic *nic, unsigned int id,
     }
 
     atomic_store_relaxed(&vq->peer_port_id, nic->port_id);
+    loan = iovtee_rxvq_open_loan(vq);
     ovs_spin_lock(&rxq->gate);
     rxq->vq = iovtee_rxvq_ref(vq);
+    rxq->loan = loan;
+    iovtee_lend_init(&rxq->lend);
     rxq->low_water = rxq_low_water(rxq);
     ovs_spin_unlock(&rxq->gate);
 out:
@@ -177,6 +193,9 @@ iovtee_nic_recv(struct iovtee_nic *nic, struct netdev_rxq *lower,
             n_guest -= nic_rxq_n_guest(rxq);
         } else {
             n_guest = 0;
+        }
+        if (rxq->vq) {
+            rxq_judge(rxq);
         }
         rxq->n_host -= MIN(rxq->n_host, n - n_guest);
         rxq->refused = false;
@@ -254,7 +273,6 @@ rxq_prepare(struct iovtee_nic *nic, uint16_t id, struct rte_mempool *host)
         struct nic_rxq *rxq = xzalloc_cacheline(sizeof *rxq);
 
         ovs_spin_init(&rxq->gate);
-        atomic_init(&rxq->n_guest, 0);
         rxq->nic = nic;
         rxq->id = id;
         rxq->host = host;
@@ -266,10 +284,7 @@ rxq_prepare(struct iovtee_nic *nic, uint16_t id, struct rte_mempool *host)
 uint32_t
 nic_rxq_n_guest(const struct nic_rxq *rxq)
 {
-    uint32_t n;
-
-    atomic_read_relaxed(&CONST_CAST(struct nic_rxq *, rxq)->n_guest, &n);
-    return n;
+    return rxq->loan ? iovtee_loan_read(&rxq->loan->n_nic) : 0;
 }
 
 /* Returns how few buffers are too few for 'rxq'.  If the guest has a ring, no
@@ -324,6 +339,33 @@ nic_rxq_restarted(struct nic_rxq *rxq)
     rxq->n_host = 0;
 }
 
+/* Finds out whether it still pays that the guest lends buffers to 'rxq', or
+ * pays again. */
+static void
+rxq_judge(struct nic_rxq *rxq)
+{
+    const struct iovtee_loan *loan = rxq->loan;
+    bool settled = (nic_rxq_n_guest(rxq)
+                    <= MAX(rxq->n_desc / PROBES_SHARE, PROBES_LEAST));
+    bool changed, always;
+
+    atomic_read_relaxed(&rxq->vq->always, &always);
+    if (OVS_UNLIKELY(always)) {
+        changed = rxq->lend.paused;
+        iovtee_lend_init(&rxq->lend);
+        rxq->lend.n_in_place = iovtee_loan_read(&loan->n_in_place);
+        rxq->lend.n_elsewhere = iovtee_loan_read(&loan->n_elsewhere);
+    } else {
+        changed = iovtee_lend_judge(&rxq->lend,
+                                    iovtee_loan_read(&loan->n_in_place),
+                                    iovtee_loan_read(&loan->n_elsewhere),
+                                    settled);
+    }
+    if (OVS_UNLIKELY(changed)) {
+        iovtee_rxvq_pause_loan(rxq->vq, rxq->loan, rxq->lend.paused);
+    }
+}
+
 /* The driver wants 'n' buffers for 'rxq'. */
 static int
 rxq_get(void *rxq_, void **objs, unsigned int n)
@@ -331,15 +373,18 @@ rxq_get(void *rxq_, void **objs, unsigned int n)
     struct nic_rxq *rxq = rxq_;
     unsigned int got = 0;
     bool dry = false;
-    int ret;
+    int error;
 
     if (rxq->vq && !rxq->filling && !rxq->nic->kept) {
         bool unfit;
 
+        if (OVS_UNLIKELY(rxq->lend.paused)) {
+            return rxq_probe(rxq, objs, n);
+        }
         dry = (rxq->starved
                || rxq->n_host + nic_rxq_n_guest(rxq) < rxq->low_water);
         got = iovtee_rxvq_post(rxq->vq, objs, n, !dry, rxq->nic->max_frame,
-                               &rxq->n_guest, &unfit);
+                               rxq->loan, &unfit);
         if (OVS_LIKELY(got == n)) {
             rxq->starved = false;
             return 0;
@@ -358,7 +403,41 @@ rxq_get(void *rxq_, void **objs, unsigned int n)
         dry = dry && !unfit;
     }
 
-    ret = rte_mempool_get_bulk(rxq->host, objs + got, n - got);
+    error = rxq_get_host(rxq, objs, got, n);
+    if (dry && !error) {
+        rxq->n_dry += n - got;
+    }
+    return error;
+}
+
+/* The driver wants 'n' buffers for 'rxq' while lending is paused: it gets them
+ * from the host, but for a few as a probe. */
+static int
+rxq_probe(struct nic_rxq *rxq, void **objs, unsigned int n)
+{
+    unsigned int quota = iovtee_lend_quota(&rxq->lend, n);
+    unsigned int got = 0;
+    bool unfit;
+
+    if (quota) {
+        got = iovtee_rxvq_post(rxq->vq, objs, quota, false,
+                               rxq->nic->max_frame, rxq->loan, &unfit);
+    }
+    return rxq_get_host(rxq, objs, got, n);
+}
+
+/* Adds buffers of the host to the 'got' ones of the guest in 'objs', until
+ * there are 'n'. */
+static int
+rxq_get_host(struct nic_rxq *rxq, void **objs, unsigned int got,
+             unsigned int n)
+{
+    int ret = 0;
+
+    if (n > got) {
+        /* For none at all this would fail. */
+        ret = rte_mempool_get_bulk(rxq->host, objs + got, n - got);
+    }
     if (OVS_UNLIKELY(ret)) {
         if (got) {
             rte_mempool_put_bulk(rxq->vq->shells, objs, got);
@@ -366,9 +445,6 @@ rxq_get(void *rxq_, void **objs, unsigned int n)
         return ret;
     }
     rxq->n_host += n - got;
-    if (dry) {
-        rxq->n_dry += n - got;
-    }
     return 0;
 }
 
@@ -417,6 +493,7 @@ nic_rxq_let_go(struct nic_rxq *rxq)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     struct iovtee_rxvq *vq = NULL;
+    struct iovtee_loan *loan = NULL;
 
     if (rxq->stop_began) {
         rxq->longest_stop = MAX(rxq->longest_stop,
@@ -425,10 +502,13 @@ nic_rxq_let_go(struct nic_rxq *rxq)
     }
     if (OVS_LIKELY(!nic_rxq_n_guest(rxq))) {
         vq = rxq->vq;
+        loan = rxq->loan;
         rxq->vq = NULL;
+        rxq->loan = NULL;
     } /* Otherwise, should they ever come back then they must be normalised. */
     rxq->low_water = rxq_low_water(rxq);
     ovs_spin_unlock(&rxq->gate);
+    iovtee_rxvq_close_loan(vq, loan);
     iovtee_rxvq_unref(vq);
 }
 
@@ -462,6 +542,7 @@ void
 nic_rxq_destroy(struct nic_rxq *rxq)
 {
     if (rxq) {
+        iovtee_rxvq_close_loan(rxq->vq, rxq->loan);
         iovtee_rxvq_unref(rxq->vq);
         iovtee_pool_destroy(rxq->feed);
         ovs_spin_destroy(&rxq->gate);

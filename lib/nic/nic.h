@@ -43,6 +43,8 @@
  *      guest attached                  guest only...
  *      ...but the NIC is about to      what the guest has, the rest from the
  *      run dry                         host
+ *      ...but too few frames are for   host, but for one in 64 as a probe
+ *      the guest (nic/lend)
  *
  * Mixing freely would be wrong: packets in buffers of the host take the guest
  * buffers that they are copied to from the NIC, and soon half of the traffic
@@ -92,6 +94,9 @@ struct iovtee_nic_rxq_info {
     uint64_t n_refused;         /* Refills put off for want of buffers. */
     uint64_t n_stops;           /* Times that buffers were taken back... */
     long long int longest_stop; /* ...and microseconds that it took at most. */
+    bool paused;                /* Is lending paused? */
+    unsigned int percent;       /* Of the last frames in lent buffers, how many
+                                 * were delivered in place. */
 };
 
 struct iovtee_nic *iovtee_nic_create(const char *name);

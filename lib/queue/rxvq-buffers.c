@@ -53,7 +53,6 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 static unsigned int vq_fetch(struct iovtee_rxvq *vq, unsigned int want)
     OVS_REQUIRES(vq->lock);
 static void vq_copy_late(struct iovtee_rxvq *vq) OVS_REQUIRES(vq->lock);
-static void vq_count_posted(atomic_uint32_t *posted, int n);
 static uint32_t vq_n_lendable(struct iovtee_rxvq *vq, uint32_t want)
     OVS_REQUIRES(vq->lock);
 static unsigned int vq_choose(struct iovtee_rxvq *vq, uint16_t heads[],
@@ -70,13 +69,13 @@ static bool vq_normalise(struct iovtee_rxvq *vq, struct rte_mbuf *)
 
 /* Lends up to 'n' of the guest's buffers to a NIC whose longest frame has
  * 'max_frame' bytes, and stores their mbufs in 'objs'.  With 'all', lends none
- * if there seem to be fewer.  Each of them counts in '*posted', which is
- * written under the queue's lock, until it comes back.  Returns the number of
- * buffers lent.  If that is less than 'n', stores in '*unfit' whether there
- * would have been more, had they been fit for the NIC. */
+ * if there seem to be fewer.  Each of them counts as part of 'loan', which is
+ * one of the queue's.  Returns the number of buffers lent.  If that is less
+ * than 'n', stores in '*unfit' whether there would have been more, had they
+ * been fit for the NIC. */
 unsigned int
 iovtee_rxvq_post(struct iovtee_rxvq *vq, void *objs[], unsigned int n,
-                 bool all, uint32_t max_frame, atomic_uint32_t *posted,
+                 bool all, uint32_t max_frame, struct iovtee_loan *loan,
                  bool *unfit)
 {
     uint32_t need = vq->hdr_len + max_frame;
@@ -122,11 +121,11 @@ iovtee_rxvq_post(struct iovtee_rxvq *vq, void *objs[], unsigned int n,
             struct rte_mbuf *mbuf = &iovtee_rxvq_shell(vq, heads[i])->mbuf;
 
             vq_lend(vq, heads[i], mbuf);
-            vq->lent_to[heads[i]] = posted;
+            vq->lent_by[heads[i]] = loan;
             objs[got++] = mbuf;
         }
     }
-    vq_count_posted(posted, got);
+    iovtee_loan_add(&loan->n_nic, got);
 out:
     *unfit = iovtee_rxvq_is_unfit(vq);
     iovtee_rxvq_unlock(vq);
@@ -360,17 +359,6 @@ vq_judge_again(struct iovtee_rxvq *vq, uint32_t need)
     }
 }
 
-/* Adds 'n' to '*posted'.  Writers hold the queue's lock, so this need not be
- * one atomic operation. */
-static void
-vq_count_posted(atomic_uint32_t *posted, int n)
-{
-    uint32_t old;
-
-    atomic_read_relaxed(posted, &old);
-    atomic_store_relaxed(posted, old + n);
-}
-
 /* Returns how many buffers may be lent, as far as there seem to be any, if
  * 'want' are wanted: 'want' or more if all of them may. */
 static uint32_t
@@ -490,7 +478,7 @@ vq_normalise(struct iovtee_rxvq *vq, struct rte_mbuf *mbuf)
     /* The virtio header will go here, if it is not there yet. */
     OVS_PREFETCH(mbuf->buf_addr);
     iovtee_ledger_move(&vq->ledger, head, IOVTEE_NIC, IOVTEE_SWITCH);
-    vq_count_posted(vq->lent_to[head], -1);
+    iovtee_loan_add(&vq->lent_by[head]->n_nic, -1);
     return true;
 }
 
@@ -523,8 +511,9 @@ iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n)
                               || place == IOVTEE_NIC)) {
             iovtee_ledger_move(&vq->ledger, head, place, IOVTEE_IDLE);
             if (place == IOVTEE_NIC) {
-                vq_count_posted(vq->lent_to[head], -1);
+                iovtee_loan_add(&vq->lent_by[head]->n_nic, -1);
             } else {
+                iovtee_loan_add(&vq->lent_by[head]->n_elsewhere, 1);
                 vq->counters.exposed += !vq->bufs[head].copied;
                 vq->bufs[head].copied = false;
             }

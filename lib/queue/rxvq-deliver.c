@@ -235,6 +235,7 @@ deliver_in_place(struct iovtee_rxvq *vq, struct dp_packet *packet)
         iovtee_vring_mark(&vq->vring, va, vq->hdr_len + size);
     }
     iovtee_ringstats_count(&vq->counters.ring, va + vq->hdr_len, size);
+    iovtee_loan_add(&vq->lent_by[head]->n_in_place, 1);
     iovtee_rxvq_give(vq, head, IOVTEE_SWITCH, vq->hdr_len + size);
 }
 
@@ -537,7 +538,7 @@ copy_reason(const struct iovtee_rxvq *vq, const struct dp_packet *packet,
                && target->len <= vq->unfit_len) {
         return IOVTEE_COPY_SHORT;
     } else {
-        return IOVTEE_COPY_HOST_BUFFER;
+        return vq->n_paused ? IOVTEE_COPY_PAUSED : IOVTEE_COPY_HOST_BUFFER;
     }
 }
 

@@ -49,6 +49,8 @@ iovtee_rxvq_get_info(struct iovtee_rxvq *vq, struct iovtee_rxvq_info *info)
     }
     info->numa_id = vq->numa_id;
     info->logged = iovtee_vring_is_logged(&vq->vring);
+    info->n_loans = vq->n_loans;
+    info->n_paused = vq->n_paused;
     ovs_spin_unlock(&vq->lock);
 }
 

@@ -103,6 +103,8 @@ iovtee_rxvq_create(const struct iovtee_rxvq_config *config)
     ovs_refcount_init(&vq->ref_cnt);
     ovs_list_init(&vq->retired_node);
     atomic_init(&vq->zero_copy, config->zero_copy);
+    atomic_init(&vq->always, config->always);
+    ovs_list_init(&vq->loans);
     atomic_init(&vq->peer_port_id, UINT32_MAX);
     ovs_spin_init(&vq->lock);
     vq->state = IOVTEE_RXVQ_SUSPENDED;
@@ -111,7 +113,7 @@ iovtee_rxvq_create(const struct iovtee_rxvq_config *config)
     vq_init_heads(&vq->idle, vq->size);
     vq_init_heads(&vq->unfit, vq->size);
     vq->bufs = xcalloc(vq->size, sizeof *vq->bufs);
-    vq->lent_to = xcalloc(vq->size, sizeof *vq->lent_to);
+    vq->lent_by = xcalloc(vq->size, sizeof *vq->lent_by);
     error = vq_init_vring(vq, config->inflight);
     if (error) {
         VLOG_WARN("%s: receive queue %u is unusable: its ring of %u entries "
@@ -320,7 +322,8 @@ vq_destroy(struct iovtee_rxvq *vq)
     ovs_spin_destroy(&vq->lock);
     iovtee_notifier_unref(vq->notifier);
     free(vq->bufs);
-    free(vq->lent_to);
+    free(vq->lent_by);
+    iovtee_rxvq_free_loans(vq);
     free(vq->idle.ring);
     free(vq->unfit.ring);
     free(vq->port);

@@ -86,6 +86,7 @@
 #include "openvswitch/list.h"
 #include "ovs-atomic.h"
 #include "ovs-thread.h"
+#include "queue/loan.h"
 #include "queue/mark.h"
 #include "queue/notifier.h"
 #include "queue/ring-setup.h"
@@ -102,6 +103,9 @@
     REASON(MIGRATION, "migration", "the guest is being migrated")           \
     REASON(HOST_BUFFER, "host_buffer",                                      \
            "the NIC had received the frame into a buffer of the host")      \
+    REASON(PAUSED, "paused",                                                \
+           "lending to the NIC was paused, as too few frames were for the " \
+           "guest")                                                         \
     REASON(OTHER_PORT, "other_port",                                        \
            "the packet came from a port that is not the peer")              \
     REASON(SWITCH, "switch",                                                \
@@ -180,7 +184,8 @@ struct iovtee_rxvq_config {
     const char *port;                   /* Name of the port, for the log. */
     unsigned int q;                     /* Number of the queue in the port. */
     const struct iovtee_ring_setup *ring;
-    bool zero_copy;                     /* May buffers be posted in a NIC? */
+    bool zero_copy;                     /* May buffers be posted in a NIC... */
+    bool always;                        /* ...also if it does not pay? */
     struct iovtee_inflight *inflight;   /* Table that survives us, or NULL.
                                          * Must outlive the queue's end. */
 };
@@ -201,6 +206,8 @@ struct iovtee_rxvq_info {
     size_t n_mem_regions;               /* ...in how many pieces... */
     int numa_id;                        /* ...and where. */
     bool logged;                        /* Is the guest being migrated? */
+    unsigned int n_loans;               /* Queues of NICs that are lent to, */
+    unsigned int n_paused;              /* and for how many it is paused. */
 };
 
 /* A buffer of the guest.  Valid unless it is in IOVTEE_GUEST. */
@@ -282,7 +289,8 @@ struct iovtee_rxvq {
     struct ovs_list retired_node;       /* In 'retired', queue/rxvq.c. */
 
     /* The configuration can change it at any time. */
-    atomic_bool zero_copy;              /* May buffers be posted? */
+    atomic_bool zero_copy;              /* May buffers be posted... */
+    atomic_bool always;                 /* ...also if it does not pay? */
     atomic_uint32_t peer_port_id;       /* DPDK port of the NIC that it is
                                          * attached to, or UINT32_MAX. */
 
@@ -292,8 +300,11 @@ struct iovtee_rxvq {
     struct iovtee_ledger ledger OVS_GUARDED;
     struct iovtee_inflight_ring inflight OVS_GUARDED;
     struct iovtee_buf *bufs OVS_GUARDED;        /* By head. */
-    atomic_uint32_t **lent_to OVS_GUARDED;      /* By head, in IOVTEE_NIC: the
-                                                 * count it is part of. */
+    struct iovtee_loan **lent_by OVS_GUARDED;   /* By head, in IOVTEE_NIC and
+                                                 * IOVTEE_SWITCH. */
+    struct ovs_list loans OVS_GUARDED;  /* Of struct iovtee_loan... */
+    unsigned int n_loans OVS_GUARDED;   /* ...those that are used, and... */
+    unsigned int n_paused OVS_GUARDED;  /* ...those that are paused. */
     struct iovtee_notifier *notifier OVS_GUARDED; /* NULL if none. */
     bool notify OVS_GUARDED;            /* Is the guest to be interrupted when
                                          * the lock is released? */
@@ -361,9 +372,13 @@ bool iovtee_rxvq_same_ring(const struct iovtee_rxvq *,
 /* The NIC's side. */
 unsigned int iovtee_rxvq_post(struct iovtee_rxvq *, void *objs[],
                               unsigned int n, bool all, uint32_t max_frame,
-                              atomic_uint32_t *posted, bool *unfit);
+                              struct iovtee_loan *, bool *unfit);
 unsigned int iovtee_rxvq_received(struct iovtee_rxvq *, struct dp_packet *[],
                                   unsigned int n);
+struct iovtee_loan *iovtee_rxvq_open_loan(struct iovtee_rxvq *);
+void iovtee_rxvq_close_loan(struct iovtee_rxvq *, struct iovtee_loan *);
+void iovtee_rxvq_pause_loan(struct iovtee_rxvq *, struct iovtee_loan *,
+                            bool paused);
 
 /* The guest's side (queue/rxvq-deliver.c). */
 struct iovtee_delivery {
@@ -397,6 +412,7 @@ bool iovtee_rxvq_is_unfit(const struct iovtee_rxvq *vq)
 void iovtee_rxvq_sort(struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);
 void iovtee_rxvq_report(void *vq_, enum iovtee_border_event, unsigned int n);
+void iovtee_rxvq_free_loans(struct iovtee_rxvq *vq);
 void iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n);
 void iovtee_rxvq_mark_lent(const struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);

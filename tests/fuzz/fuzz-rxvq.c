@@ -56,7 +56,7 @@ static struct guest guest;
 static struct guest_ring ring;
 static struct iovtee_ring_setup session_ring;
 static struct iovtee_rxvq *vq;
-static atomic_uint32_t posted;
+static struct iovtee_loan posted;
 
 /* What the guest has ever posted, if that is all of it. */
 static struct {
@@ -148,7 +148,7 @@ check_invariants(void)
     CHECK(info.n[IOVTEE_GUEST] + info.n[IOVTEE_IDLE] + info.n[IOVTEE_NIC]
           + info.n[IOVTEE_SWITCH] == ring.size);
     CHECK(info.n[IOVTEE_NIC] == n_nic && info.n[IOVTEE_SWITCH] == n_switch);
-    atomic_read_relaxed(&posted, &n);
+    n = iovtee_loan_read(&posted.n_nic);
     CHECK(n == n_nic);
     CHECK((uint16_t) (vq->vring.last_avail - vq->vring.used_idx)
           == ring.size - info.n[IOVTEE_GUEST]);

@@ -52,6 +52,10 @@ check_PROGRAMS += tests/unit/test-ledger
 tests_unit_test_ledger_SOURCES = tests/unit/test-ledger.c $(UNIT_SOURCES)
 tests_unit_test_ledger_LDADD = lib/libiovtee-core.a
 
+check_PROGRAMS += tests/unit/test-lend
+tests_unit_test_lend_SOURCES = tests/unit/test-lend.c tests/unit/unit.h
+tests_unit_test_lend_LDADD = lib/libiovtee-core.a
+
 check_PROGRAMS += tests/unit/test-vring
 tests_unit_test_vring_SOURCES = \
 	tests/unit/test-vring.c \

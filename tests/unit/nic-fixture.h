@@ -47,6 +47,7 @@ enum { LEN = 200, BUF_LEN = 1600, BURST = 16, MAX_GUESTS = 2 };
 struct lane {
     struct vq_fixture guest;
     bool lazy;                  /* Does it keep its buffers? */
+    bool dropped;               /* Does the switch drop its frames? */
     uint32_t next_seed;         /* Of the next frame to send... */
     uint32_t last_seed;         /* ...and of the last one the guest saw. */
     uint64_t n_wired, n_missed; /* Frames at the NIC, and lost there. */
@@ -219,6 +220,10 @@ lane_poll(struct rig *rig, struct lane *lane)
                   ? RTE_PKTMBUF_HEADROOM : 12));
     }
     lane->n_received += n;
+    if (lane->dropped) {
+        dp_packet_delete_batch(&batch, true);
+        return n;
+    }
     iovtee_rxvq_deliver(lane->guest.vq, batch.packets, n, 8, &d);
     lane->n_lost += d.n_dropped;
     if (!lane->lazy) {

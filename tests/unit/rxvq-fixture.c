@@ -75,7 +75,7 @@ vq_fixture_init(struct vq_fixture *f, const struct vq_params *params)
     for (uint32_t i = 0; i < params->size; i++) {
         f->free_slots[f->n_free_slots++] = i;
     }
-    atomic_init(&f->posted, 0);
+    atomic_init(&f->posted.n_nic, 0);
     vq_fixture_open(f, params->start, params->start);
 }
 
@@ -455,10 +455,7 @@ vq_deliver(struct vq_fixture *f, struct dp_packet *packet)
 uint32_t
 vq_n_posted(const struct vq_fixture *f)
 {
-    uint32_t n;
-
-    atomic_read_relaxed(&CONST_CAST(struct vq_fixture *, f)->posted, &n);
-    return n;
+    return iovtee_loan_read(&f->posted.n_nic);
 }
 
 /* Accepts whatever is in 'buffer'. */

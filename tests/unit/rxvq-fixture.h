@@ -83,7 +83,7 @@ struct vq_fixture {
     uint32_t *free_slots;
     uint32_t n_free_slots;
 
-    atomic_uint32_t posted;     /* Buffers that the NIC has. */
+    struct iovtee_loan posted;  /* Buffers that the NIC has. */
 };
 
 void vq_fixture_init(struct vq_fixture *, const struct vq_params *);

@@ -149,6 +149,109 @@ test_unfit(void)
     }
 }
 
+/* Has 'n' frames or some more arrive at each lane, and be received. */
+static void
+run(struct rig *rig, unsigned int n)
+{
+    rig_run(rig, DIV_ROUND_UP(n, BURST));
+}
+
+/* A guest for which hardly any frame is lends next to nothing. */
+static void
+lending(enum fake_refill refill)
+{
+    const struct fake_driver driver = { .refill = refill };
+    struct iovtee_rxvq_info info;
+    struct iovtee_rxvq *vq;
+    struct lane *lane;
+    struct rig rig;
+    uint64_t n;
+
+    rig_init(&rig, &driver, 1, 128, 256);
+    lane = &rig.lanes[0];
+    vq = lane->guest.vq;
+    rig_attach(&rig);
+    run(&rig, 2000);
+    CHECK(!rxq_info(&rig, 0).paused && rxq_info(&rig, 0).percent >= 99);
+
+    lane->dropped = true;
+    run(&rig, 1000);
+    CHECK(rxq_info(&rig, 0).paused);
+    iovtee_rxvq_get_info(vq, &info);
+    CHECK(info.n_loans == 1 && info.n_paused == 1);
+    n = vq->counters.exposed;
+    run(&rig, 64000);
+    n = vq->counters.exposed - n;
+    CHECK(n > 900 && n < 1100);
+    CHECK(rxq_info(&rig, 0).paused && !rxq_info(&rig, 0).percent);
+
+    /* For the guest again: copied, until it is noticed. */
+    lane->dropped = false;
+    run(&rig, 6000);
+    CHECK(!rxq_info(&rig, 0).paused);
+    CHECK(vq->counters.copied[IOVTEE_COPY_PAUSED] > 1000);
+    CHECK(!lane->n_lost && !lane->n_missed);
+    check_zero_copy(&rig, lane);
+
+    /* Whoever comes next is not blamed. */
+    lane->dropped = true;
+    run(&rig, 1000);
+    CHECK(rxq_info(&rig, 0).paused);
+    rig_detach(&rig, 0x1);
+    iovtee_rxvq_get_info(vq, &info);
+    CHECK(!info.n_loans && !info.n_paused);
+    rig_attach(&rig);
+    CHECK(!rxq_info(&rig, 0).paused && rxq_info(&rig, 0).percent == 100);
+
+    /* A guest that wants it lends all the same, from now on. */
+    run(&rig, 1000);
+    CHECK(rxq_info(&rig, 0).paused);
+    atomic_store_relaxed(&vq->always, true);
+    run(&rig, 1000);
+    CHECK(!rxq_info(&rig, 0).paused);
+    n = vq->counters.exposed;
+    run(&rig, 10000);
+    CHECK(vq->counters.exposed - n >= 10000);
+    iovtee_rxvq_get_info(vq, &info);
+    CHECK(info.n_loans == 1 && !info.n_paused);
+    rig_destroy(&rig);
+}
+
+static void
+test_lending(void)
+{
+    lending(FAKE_BULK);
+    lending(FAKE_ONE);
+    lending(FAKE_COPY);
+}
+
+/* Two receive queues that get buffers of one of the guest's are judged each by
+ * itself. */
+static void
+test_lending_two(void)
+{
+    const struct fake_driver driver = { .refill = FAKE_BULK };
+    struct iovtee_rxvq_info info;
+    struct rig rig;
+
+    rig_init(&rig, &driver, 2, 64, 256);
+    for (int i = 0; i < 2; i++) {
+        CHECK(!iovtee_nic_attach(rig.nic, i, rig.lanes[0].guest.vq));
+    }
+    rig.lanes[1].dropped = true;
+    for (int i = 0; i < 1000; i++) {
+        for (int j = 0; j < 2; j++) {
+            lane_wire(&rig, &rig.lanes[j], BURST);
+            lane_poll(&rig, &rig.lanes[j]);
+        }
+    }
+    CHECK(!rxq_info(&rig, 0).paused && rxq_info(&rig, 0).percent >= 99);
+    CHECK(rxq_info(&rig, 1).paused && !rxq_info(&rig, 1).percent);
+    iovtee_rxvq_get_info(rig.lanes[0].guest.vq, &info);
+    CHECK(info.n_loans == 2 && info.n_paused == 1);
+    rig_destroy(&rig);
+}
+
 /* Frames that the NIC may write decide which buffers are fit. */
 static void
 test_max_frame(void)
@@ -272,6 +375,8 @@ main(int argc, char *argv[])
     static const struct unit_command commands[] = {
         { "policy", test_policy },
         { "unfit", test_unfit },
+        { "lending", test_lending },
+        { "lending-two", test_lending_two },
         { "max-frame", test_max_frame },
         { "verdict", test_verdict },
     };

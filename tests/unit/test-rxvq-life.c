@@ -604,7 +604,7 @@ test_crash(void)
         iovtee_inflight_close(table);
         CHECK(!iovtee_inflight_open("vq.inflight", &table));
         w.f.params.inflight = table;
-        atomic_init(&w.f.posted, 0);
+        atomic_init(&w.f.posted.n_nic, 0);
         vq_fixture_open(&w.f, 0, 0);
         CHECK(SIZE - w.f.vq->ledger.n[IOVTEE_GUEST] == n_ours);
         CHECK(w.f.vq->ledger.n[IOVTEE_IDLE] == n_ours);
@@ -618,7 +618,7 @@ test_crash(void)
         CHECK(!dead->n_orphans);
         iovtee_rxvq_unref(dead);
         iovtee_rxvq_sweep();
-        atomic_init(&w.f.posted, 0);
+        atomic_init(&w.f.posted.n_nic, 0);
         walk_check(&w);
     }
     walk_end(&w);

@@ -178,11 +178,14 @@ apply_config(struct netdev_iovtee *dev, struct iovtee_guest_port *port,
              const struct smap *args, char **errp)
 {
     static const char *const known[] = {
-        "n_rxq", "peer", "peer-rxq", "rx-zero-copy", "tx-retries-max",
-        "tx-zero-copy", "vhost-server-path",
+        "n_rxq", "peer", "peer-rxq", "peer-rxq-exposes-frames",
+        "rx-zero-copy", "tx-retries-max", "tx-zero-copy",
+        "vhost-server-path",
     };
     const char *name = netdev_get_name(&dev->up);
     const char *zero_copy = smap_get_def(args, "rx-zero-copy", "true");
+    const char *exposes = smap_get_def(args, "peer-rxq-exposes-frames",
+                                       "false");
     const char *retries = smap_get(args, "tx-retries-max");
     const char *peer = smap_get(args, "peer");
     unsigned int max_retries = RETRIES_DEFAULT;
@@ -201,11 +204,17 @@ apply_config(struct netdev_iovtee *dev, struct iovtee_guest_port *port,
                           "always", zero_copy);
         return EINVAL;
     }
+    if (strcmp(exposes, "true") && strcmp(exposes, "false")) {
+        *errp = xasprintf("peer-rxq-exposes-frames '%s' is neither true nor "
+                          "false", exposes);
+        return EINVAL;
+    }
     if (!check_peer(dev, peer, errp)) {
         return EINVAL;
     }
     error = iovtee_tee_set_peer(port->guest->tee, peer,
-                                smap_get(args, "peer-rxq"), errp);
+                                smap_get(args, "peer-rxq"),
+                                !strcmp(exposes, "true"), errp);
     if (error) {
         return error;
     }

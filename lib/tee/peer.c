@@ -29,14 +29,15 @@
 #include "util.h"
 
 /* Initializes '*peer' with NIC port 'nic', NULL for none, and those of its
- * receive queues that are listed in 'rxqs', NULL for all.
+ * receive queues that are listed in 'rxqs', NULL for all.  'exposes' says
+ * whether the NIC may be shared with guests that are let, too.
  *
  * Returns 0 if successful.  Otherwise returns a positive errno value, stores a
  * sentence in '*errp', which the caller frees, and there is nothing to
  * destroy. */
 int
-iovtee_peer_parse(const char *nic, const char *rxqs, struct iovtee_peer *peer,
-                  char **errp)
+iovtee_peer_parse(const char *nic, const char *rxqs, bool exposes,
+                  struct iovtee_peer *peer, char **errp)
 {
     char *copy, *next, *token;
     int error = 0;
@@ -44,6 +45,7 @@ iovtee_peer_parse(const char *nic, const char *rxqs, struct iovtee_peer *peer,
     memset(peer, 0, sizeof *peer);
     if (!rxqs) {
         peer->nic = nullable_xstrdup(nic);
+        peer->exposes = nic && exposes;
         return 0;
     }
     if (!nic) {
@@ -70,6 +72,7 @@ iovtee_peer_parse(const char *nic, const char *rxqs, struct iovtee_peer *peer,
     } else {
         peer->nic = xstrdup(nic);
         peer->rxqs = xstrdup(rxqs);
+        peer->exposes = exposes;
     }
     return error;
 }
@@ -79,6 +82,7 @@ iovtee_peer_clone(struct iovtee_peer *dst, const struct iovtee_peer *src)
 {
     dst->nic = nullable_xstrdup(src->nic);
     dst->rxqs = nullable_xstrdup(src->rxqs);
+    dst->exposes = src->exposes;
     dst->claim = (src->claim
                   ? bitmap_clone(src->claim, IOVTEE_NIC_MAX_RXQS) : NULL);
 }
@@ -107,7 +111,8 @@ bool
 iovtee_peer_equals(const struct iovtee_peer *a, const struct iovtee_peer *b)
 {
     return nullable_string_is_equal(a->nic, b->nic)
-           && nullable_string_is_equal(a->rxqs, b->rxqs);
+           && nullable_string_is_equal(a->rxqs, b->rxqs)
+           && a->exposes == b->exposes;
 }
 
 bool
@@ -116,7 +121,10 @@ iovtee_peer_claims(const struct iovtee_peer *peer, size_t rxq)
     return peer->nic && (!peer->claim || bitmap_is_set(peer->claim, rxq));
 }
 
-/* Returns true and stores a receive queue in '*rxq' if both claim it. */
+/* Returns true if not both can be had.  Stores a receive queue in '*rxq' that
+ * both claim or, if there is none, SIZE_MAX: they would share a NIC of which
+ * nothing sorts the frames by destination, so that each guest could read
+ * frames of the other, and not both are meant to. */
 bool
 iovtee_peers_collide(const struct iovtee_peer *a, const struct iovtee_peer *b,
                      size_t *rxq)
@@ -130,5 +138,6 @@ iovtee_peers_collide(const struct iovtee_peer *a, const struct iovtee_peer *b,
             return true;
         }
     }
-    return false;
+    *rxq = SIZE_MAX;
+    return !(a->exposes && b->exposes);
 }

@@ -31,10 +31,12 @@ struct iovtee_peer {
     char *rxqs;                 /* The claim as the user wrote it, or NULL. */
     unsigned long *claim;       /* Bitmap of IOVTEE_NIC_MAX_RXQS, or NULL for
                                  * all. */
+    bool exposes;               /* May other guests have the other queues,
+                                 * though nothing sorts frames? */
 };
 
-int iovtee_peer_parse(const char *nic, const char *rxqs, struct iovtee_peer *,
-                      char **errp);
+int iovtee_peer_parse(const char *nic, const char *rxqs, bool exposes,
+                      struct iovtee_peer *, char **errp);
 void iovtee_peer_clone(struct iovtee_peer *dst, const struct iovtee_peer *src);
 void iovtee_peer_move(struct iovtee_peer *dst, struct iovtee_peer *src);
 void iovtee_peer_destroy(struct iovtee_peer *);

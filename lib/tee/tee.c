@@ -132,19 +132,20 @@ iovtee_tee_destroy(struct iovtee_tee *tee)
 }
 
 /* Makes NIC port 'peer', NULL for none, the one that 'tee' lends its buffers
- * to, by the receive queues listed in 'rxqs', NULL for all.  A peer that does
+ * to, by the receive queues listed in 'rxqs', NULL for all.  It is shared with
+ * other guests only if these and this one 'exposes' frames.  A peer that does
  * not exist, or that serves another guest, is waited for.
  *
  * Returns 0 if successful.  Otherwise returns a positive errno value, stores a
  * sentence in '*errp', and changes nothing. */
 int
 iovtee_tee_set_peer(struct iovtee_tee *tee, const char *peer,
-                    const char *rxqs, char **errp)
+                    const char *rxqs, bool exposes, char **errp)
 {
     struct iovtee_peer wanted;
     int error;
 
-    error = iovtee_peer_parse(peer, rxqs, &wanted, errp);
+    error = iovtee_peer_parse(peer, rxqs, exposes, &wanted, errp);
     if (error) {
         return error;
     }
@@ -181,7 +182,13 @@ iovtee_tee_check(struct iovtee_tee *tee)
         size_t rxq;
 
         rival = find_rival(tee, &rxq);
-        if (rival) {
+        if (rival && rxq == SIZE_MAX) {
+            ds_put_format(&s, "peer '%s' serves port '%s' already and does "
+                          "not sort frames by destination: each guest could "
+                          "read frames of the other.  If they may, set "
+                          "peer-rxq-exposes-frames=true on both ports",
+                          tee->wanted.nic, rival->name);
+        } else if (rival) {
             ds_put_format(&s, "receive queue %"PRIuSIZE" of peer '%s' is "
                           "claimed by port '%s' already", rxq,
                           tee->wanted.nic, rival->name);
@@ -249,7 +256,7 @@ iovtee_tee_status(struct iovtee_tee *tee)
         status = xstrdup("rx-zero-copy is false");
     } else if (!tee->peer.nic) {
         status = (tee->wanted.nic
-                  ? xasprintf("peer %s is claimed by another guest",
+                  ? xasprintf("peer %s serves another guest",
                               tee->wanted.nic)
                   : xstrdup("no peer"));
     } else if (!tee->nic) {
@@ -429,7 +436,7 @@ is_content(const struct iovtee_tee *tee)
 
 /* Returns NULL if 'tee' may have the peer that it wants.  Otherwise returns
  * who has it, or part of it, and stores the first such receive queue in
- * '*rxq'.
+ * '*rxq', SIZE_MAX if there is none and the NIC cannot be shared.
  *
  * Who only keeps a peer because the one that he wants is not to be had does
  * not count.  So if all that the user wants can be had then it is had, in

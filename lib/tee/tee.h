@@ -56,7 +56,7 @@ void iovtee_tee_destroy(struct iovtee_tee *);
 
 /* What the user wants. */
 int iovtee_tee_set_peer(struct iovtee_tee *, const char *peer,
-                        const char *rxqs, char **errp);
+                        const char *rxqs, bool exposes, char **errp);
 void iovtee_tee_set_enabled(struct iovtee_tee *, bool enabled);
 char *iovtee_tee_check(struct iovtee_tee *);
 char *iovtee_tee_peer(struct iovtee_tee *);

@@ -46,6 +46,7 @@ struct iovtee_nic {
 struct claim {
     int nic;                    /* Of 'nics', or -1 for none. */
     unsigned int rxqs;          /* Bitmap. */
+    bool exposes;               /* May it be shared? */
 };
 
 /* A guest port with one receive queue. */
@@ -119,17 +120,18 @@ nic_remove(int i)
     nics[i].exists = false;
 }
 
-/* Wants receive queues 'rxqs' of NIC 'nic' for guest 'i', or no peer if 'nic'
- * is -1.  If it is all of them, says so by saying nothing. */
+/* Wants receive queues 'rxqs' of NIC 'nic', which may be shared if 'exposes',
+ * for guest 'i', or no peer if 'nic' is -1.  If it is all of them, says so by
+ * saying nothing. */
 static void
-want(int i, int nic, unsigned int rxqs)
+want_so(int i, int nic, unsigned int rxqs, bool exposes)
 {
     struct guest *guest = &guests[i];
     const char *peer = nic < 0 ? NULL : nics[nic].name;
     struct ds list = DS_EMPTY_INITIALIZER;
     char *error = NULL;
 
-    guest->wanted = (struct claim) { nic, rxqs };
+    guest->wanted = (struct claim) { nic, rxqs, exposes };
     for (unsigned int q = 0; q < N_RXQS; q++) {
         if (rxqs & 1u << q) {
             ds_put_format(&list, "%s%u", list.length ? "," : "", q);
@@ -137,9 +139,16 @@ want(int i, int nic, unsigned int rxqs)
     }
     CHECK(!iovtee_tee_set_peer(guest->tee, peer,
                                rxqs && rxqs != ALL ? ds_cstr(&list) : NULL,
-                               &error));
+                               exposes, &error));
     CHECK(!error);
     ds_destroy(&list);
+}
+
+/* The same for a guest that shares. */
+static void
+want(int i, int nic, unsigned int rxqs)
+{
+    want_so(i, nic, rxqs, true);
 }
 
 static void
@@ -165,7 +174,7 @@ guest_add(int i)
     guest->vq = xzalloc_cacheline(sizeof *guest->vq);
     guest->enabled = true;
     guest->held = false;
-    guest->wanted = guest->had = (struct claim) { -1, 0 };
+    guest->wanted = guest->had = (struct claim) { -1, 0, false };
     set_running(i, true);
     iovtee_tee_begin(guest->tee);
 }
@@ -313,6 +322,39 @@ test_keep(void)
     teardown();
 }
 
+/* Guests share a NIC only if all of them may. */
+static void
+test_share(void)
+{
+    setup();
+    want_so(0, 0, 0x1, false);
+    want_so(1, 0, 0x2, false);
+    print();
+
+    printf("Only one may.\n");
+    want_so(1, 0, 0x2, true);
+    print();
+    want_so(1, 0, 0x2, false);
+    want_so(0, 0, 0x1, true);
+    print();
+    CHECK(!nics[0].n_detached);
+
+    printf("Both may, the third must not.\n");
+    want_so(1, 0, 0x2, true);
+    want_so(2, 0, 0x4, false);
+    print();
+
+    printf("One changes its mind, in vain.\n");
+    want_so(0, 0, 0x1, false);
+    print();
+    CHECK(!nics[0].n_detached);
+
+    printf("When the other has gone it has what it wants.\n");
+    want_so(1, -1, 0, false);
+    print();
+    teardown();
+}
+
 /* Starts the receive queues of 'tee' that are set in 'up', of those in 'vqs',
  * and stops the other ones. */
 static void
@@ -436,7 +478,8 @@ test_begin(void)
     want(1, 1, ALL);
     want(0, 1, ALL);
     tee = iovtee_tee_create("failed");
-    CHECK(!iovtee_tee_set_peer(tee, "nic0", NULL, &error));
+    CHECK(!iovtee_tee_set_peer(tee, "nic0", NULL, false,
+                               &error));
     print();
     iovtee_tee_destroy(tee);
     print();
@@ -463,7 +506,8 @@ exists(const struct claim *claim)
 static bool
 collide(const struct claim *a, const struct claim *b)
 {
-    return a->nic >= 0 && a->nic == b->nic && a->rxqs & b->rxqs;
+    return (a->nic >= 0 && a->nic == b->nic
+            && (a->rxqs & b->rxqs || !a->exposes || !b->exposes));
 }
 
 /* Does anybody but guest 'i' who is content have what collides with
@@ -498,7 +542,7 @@ check_claim(int i)
     } else {
         CHECK(is_taken(&guest->wanted, i));
         CHECK(!exists(&guest->had) || is_taken(&guest->had, i));
-        guest->had = (struct claim) { -1, 0 };
+        guest->had = (struct claim) { -1, 0, false };
     }
     CHECK(nullable_string_is_equal(peer, guest->had.nic < 0 ? NULL
                                    : nics[guest->had.nic].name));
@@ -530,7 +574,7 @@ static int
 change(bool *was_taken)
 {
     struct claim claim = {
-        random_range(N_NICS), 1 + random_range(ALL),
+        random_range(N_NICS), 1 + random_range(ALL), random_range(4),
     };
     int i = random_range(N_GUESTS);
     int n = claim.nic;
@@ -570,7 +614,7 @@ change(bool *was_taken)
         }
         return -1;
     default:
-        want(i, n, claim.rxqs);
+        want_so(i, n, claim.rxqs, claim.exposes);
         return i;
     }
 }
@@ -613,6 +657,7 @@ main(int argc, char *argv[])
     static const struct unit_command commands[] = {
         { "wait", test_wait },
         { "keep", test_keep },
+        { "share", test_share },
         { "queues", test_queues },
         { "begin", test_begin },
         { "random", test_random },

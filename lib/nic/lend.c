@@ -27,9 +27,9 @@
 /* Lending is paused if less than PAUSE_BELOW of the frames are delivered in
  * place, and goes on if at least RESUME_FROM are.
  *
- * What is lost by a frame that goes elsewhere is about what is gained by one of
- * 64 bytes that does not, so that half would be the fair limit for these.  The
- * two are above it because what goes elsewhere is also exposed to the
+ * What is lost by a frame that goes elsewhere is about what is gained by one
+ * of 64 bytes that does not, so that half would be the fair limit for these.
+ * The two are above it because what goes elsewhere is also exposed to the
  * guest. */
 #define PAUSE_BELOW (IOVTEE_LEND_ALL * 6 / 10)
 #define RESUME_FROM (IOVTEE_LEND_ALL * 8 / 10)

@@ -236,5 +236,20 @@ def copy(bench):
                     rate=True)
 
 
+def elsewhere(bench):
+    """7: frames that do not get to the guest, or not unchanged, with lending
+    by success (A) and without (X); and from guest to guest."""
+    for fate, keys in (("", ALONE), ("half", "flows=2"), ("dropped", ALONE),
+                       ("mirrored", ALONE), ("ct", ALONE), ("NAT", ALONE)):
+        with bench.rig(Config("AXB", inside=True, fate=fate)) as rig:
+            for size in "64", "1518":
+                compare(bench, "elsewhere, " + (fate or "none"), rig, "AXB",
+                        size, ["AB", "XB"], keys=keys, rate=True)
+    with bench.rig(Config("VW", inside=True)) as rig:
+        for size in "64", "1518":
+            compare(bench, "elsewhere, guest to guest", rig, "VW", size,
+                    ["VW"], keys=ALONE, rate=True)
+
+
 ALL = (throughput, early, sizes, methods, rings, flows, guests, bursts,
-       lossless, container, copy)
+       lossless, container, copy, elsewhere)

@@ -72,17 +72,38 @@ LANES = {
     "M": Lane("iovtee, NIC to NIC", "nic", "iovtee", None, []),
     "N": Lane("iovtee, NIC to NIC, early completion", "nic", "iovtee", None,
               [], ["tx-early-completion=true"]),
+    "X": Lane("iovtee, always lent", "guest", "iovtee", "iovtee",
+              ["peer=PEER", "rx-zero-copy=always"]),
     "V": Lane("iovtee, guest to guest", "chain", "dpdk", "iovtee", []),
     "W": Lane("vhost-user, guest to guest", "chain", "dpdk",
               "dpdkvhostuserclient", []),
 }
 
+# What becomes of packets on the way from NIC to guest: flows, of which MATCH
+# is what they match, VM is the guest, and OUT is another NIC.
+FATES = {
+    "": ["MATCH,actions=VM"],
+    "half": ["MATCH,udp,tp_src=0/1,actions=OUT",
+             "MATCH,udp,tp_src=1/1,actions=VM"],
+    "dropped": ["MATCH,actions=drop"],
+    "mirrored": ["MATCH,actions=OUT,VM"],
+    "ct": ["MATCH,ct_state=-trk,udp,actions=ct(table=1)",
+           "table=1,MATCH,ct_state=+new,udp,actions=ct(commit),VM",
+           "table=1,MATCH,ct_state=+est,udp,actions=VM"],
+    "NAT": ["MATCH,ct_state=-trk,udp,actions=ct(nat,table=1)",
+            "table=1,MATCH,ct_state=+new,udp,"
+            "actions=ct(commit,nat(dst=10.9.9.9)),VM",
+            "table=1,MATCH,ct_state=+est,udp,actions=VM"],
+}
+
 # How everything is set up.  'lanes' are the names of the lanes, each of which
 # exists 'n' times.  'match' is what flows match besides the port.  Guests are
 # virtual machines if 'qemu', and played by the NIC models' engine if 'inside'.
+# 'fate' is one of FATES.
 Config = collections.namedtuple(
-    "Config", "lanes n ring desc mtu mrg in_order match smc cold qemu inside",
-    defaults=[1, 1024, 512, 1500, 1, 1, "", False, False, False, False])
+    "Config", "lanes n ring desc mtu mrg in_order match smc cold qemu inside"
+    " fate",
+    defaults=[1, 1024, 512, 1500, 1, 1, "", False, False, False, False, ""])
 
 
 class Unixctl:
@@ -354,6 +375,23 @@ class Rig:
         match = "," + self.config.match if self.config.match else ""
         self.flows.append("in_port=%s%s,actions=%s" % (source, match, action))
 
+    def add_fate(self, nic, name):
+        """Adds flows from 'nic' as the configuration says.  Returns the NIC
+        where packets arrive that do not get to the guest, if any."""
+        flows = FATES[self.config.fate]
+        match = "in_port=" + nic
+        if self.config.match:
+            match += "," + self.config.match
+        sink = None
+        if any("OUT" in flow for flow in flows):
+            sink = self.add_nic(name + "out", "dpdk")
+        for flow in flows:
+            for word, text in (("MATCH", match), ("VM", name + "vm"),
+                               ("OUT", name + "out")):
+                flow = flow.replace(word, text)
+            self.flows.append(flow)
+        return sink
+
     def add_way(self, name, i):
         """Adds the ports and flows of a lane.  Returns the NIC, and where
         packets arrive."""
@@ -370,7 +408,7 @@ class Rig:
         else:
             way["vm"] = name + "vm"
             way["guests"].append(self.add_vm(name + "vm", lane, nic))
-            self.add_flow(nic, name + "vm")
+            way["sink"] = self.add_fate(nic, name)
         if lane.path == "back":
             way["sink"] = way["nic"]
             self.add_flow(name + "vm", nic)

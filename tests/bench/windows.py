@@ -159,13 +159,15 @@ class Counter:
         }
 
 
-def delivered(path, way, counts):
+def delivered(path, fate, way, counts):
     """How many packets have got to where they shall go."""
-    if path == "drop":
+    if path == "drop" or fate == "dropped":
         return counts["nics"][way["nic"]]["rx_packets"]
-    if way["sink"]:
-        return counts["nics"][way["sink"]]["sink_packets"]
-    return counts["guests"][way["guests"][-1]]["rx"]
+    at_guest = sum(counts["guests"][i]["rx"] for i in way["guests"][-1:])
+    if not way["sink"] or fate == "mirrored":
+        return at_guest
+    at_sink = counts["nics"][way["sink"]]["sink_packets"]
+    return at_sink + at_guest if fate == "half" else at_sink
 
 
 def settle(counter, ways, before):
@@ -240,8 +242,9 @@ class Traffic:
                     - before["nics"][way["nic"]][key])
 
         sources = [after["nics"][way["nic"]] for way in self.ways]
-        arrived = sum(delivered(self.path, way, after)
-                      - delivered(self.path, way, before)
+        fate = self.rig.config.fate
+        arrived = sum(delivered(self.path, fate, way, after)
+                      - delivered(self.path, fate, way, before)
                       for way in self.ways)
         window = {key: after["pmd"][key] - before["pmd"][key]
                   for key in after["pmd"]}
@@ -255,7 +258,8 @@ class Traffic:
             **{key: after[key] - before[key]
                for key in ("preempted", "waited", "stolen")},
             "zero": None,
-            "whole": LANES[self.name].options == ["peer=PEER"],
+            "whole": (LANES[self.name].options == ["peer=PEER"]
+                      and not fate),
         })
         if after["zero"][0] is not None:
             window["zero"] = sum(after["zero"]) - sum(before["zero"])

@@ -21,7 +21,8 @@
 # FLAGs are those of SUITE, among them "-C tests".  With --recheck, tests that
 # fail are run once more: they share few processors with what they test, and
 # time-outs happen.  With --threads, threads share a processor by themselves
-# meanwhile, and not by sessions, where we may have it so.
+# meanwhile, and not by sessions, and those of the suite come before others,
+# where we may have it so.
 #
 # How many seconds each test took is in file tests/SUITE.times: SECONDS NUMBER
 # NAME.  (The suites write it, see tests/suite.at.)
@@ -32,8 +33,12 @@
 # counts as the session's share (sched(7)).  Where a guest polls on the other
 # processor, the switch's main thread can then get next to nothing: it has been
 # seen to stand still for a minute.
+before=
 autogroup=/proc/sys/kernel/sched_autogroup_enabled
 share_by_threads () {
+    if test "$(nice -n -10 nice 2>/dev/null)" = -10; then
+        before="nice -n -10"
+    fi
     test "$(cat $autogroup 2>/dev/null)" = 1 || return
     { echo 0 > $autogroup; } 2>/dev/null || return
     trap '{ echo 1 > $autogroup; } 2>/dev/null' 0
@@ -103,10 +108,10 @@ files=tests/${1##*/}
 : > "$files.begun"
 test $threads = no || share_by_threads
 status=0
-sh "$@" || status=$?
+$before sh "$@" || status=$?
 if test $status != 0 && test $recheck = yes; then
     status=0
-    sh "$@" --recheck || status=$?
+    $before sh "$@" --recheck || status=$?
 fi
 
 # Only what has failed now: the folders of others may be of earlier runs.

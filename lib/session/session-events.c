@@ -197,7 +197,7 @@ is_bad_table(const struct iovtee_session *s, const uint8_t *msg)
     }
     if (problem) {
         COVERAGE_INC(iovtee_session_bad_table);
-        VLOG_WARN_RL(&rl, "%s: refused the guest's memory, of which %s",
+        VLOG_WARN_RL(&rl, "%s: refused a memory table, of which %s",
                      s->port, problem);
     }
     return problem != NULL;

@@ -14,6 +14,8 @@
  * limitations under the License.
  */
 
+/* What comes with a message of vhost-user: the memory table and files. */
+
 #include <config.h>
 
 #include "session/session-private.h"
@@ -26,9 +28,7 @@
 
 #include <rte_version.h>
 
-/* What comes with a message.
- *
- * librte_vhost does not close the file descriptors of a message that a handler
+/* librte_vhost does not close the file descriptors of a message that a handler
  * of its user's has refused, and leaves one open of a memory table that it
  * cannot map.  A front-end could take all of the process's.  So we close those
  * of each message that we refuse, and refuse tables that cannot be mapped.

@@ -22,7 +22,7 @@
  *
  *    session.c             opening and closing, and what the switch asks
  *    session-events.c      the callbacks of librte_vhost
- *    session-message.c     what comes with a message
+ *    session-message.c     what comes with a message, memory tables and files
  *    session-ring.c        states of the rings, the guest's memory
  *    session-registry.c    which session has which socket, which connection
  *    session-stats.c       counters of transmit rings

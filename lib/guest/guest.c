@@ -39,6 +39,7 @@
 #include "packets.h"
 #include "session/session.h"
 #include "tee/tee.h"
+#include "timeval.h"
 #include "userspace-tso.h"
 #include "util.h"
 #include "virtio/inflight.h"
@@ -48,6 +49,12 @@ VLOG_DEFINE_THIS_MODULE(iovtee_guest);
 COVERAGE_DEFINE(iovtee_send_other_queue);
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
+
+/* Once packets of a guest did not leave the switch in time, its rings are
+ * stopped without much ado for so long, in microseconds: all guests wait for
+ * it. */
+#define HOPELESS_US 1000000
+#define HOPELESS_SUSPEND_US 1000
 
 /* The running receive queues of a guest. */
 struct iovtee_rxvq_map {
@@ -61,6 +68,7 @@ static void rings_begin(void *guest_);
 static void rings_end(void *guest_);
 static void ring_start(void *guest_, unsigned int q,
                        const struct iovtee_ring_setup *);
+static void ring_drain(void *guest_, unsigned int q);
 static void ring_stop(void *guest_, unsigned int q, bool final,
                       uint16_t *last_avail, uint16_t *last_used);
 static void ring_callfd(void *guest_, unsigned int q, int callfd);
@@ -80,6 +88,7 @@ static const struct iovtee_session_ops session_ops = {
     .rings_begin = rings_begin,
     .rings_end = rings_end,
     .ring_start = ring_start,
+    .ring_drain = ring_drain,
     .ring_stop = ring_stop,
     .ring_callfd = ring_callfd,
     .changed = changed,
@@ -372,6 +381,8 @@ rings_begin(void *guest_)
 {
     struct iovtee_guest *guest = guest_;
 
+    guest->deadline = 0;
+    guest->in_batch = true;
     iovtee_tee_hold(guest->tee);
 }
 
@@ -381,6 +392,7 @@ rings_end(void *guest_)
     struct iovtee_guest *guest = guest_;
 
     iovtee_tee_release(guest->tee);
+    guest->in_batch = false;
 }
 
 static void
@@ -435,6 +447,36 @@ ring_start(void *guest_, unsigned int q,
     }
 }
 
+/* Takes the buffers of receive queue 'q' back from the NIC. */
+static void
+ring_drain(void *guest_, unsigned int q)
+{
+    struct iovtee_guest *guest = guest_;
+    struct iovtee_rxvq *vq = get_queue(guest, q);
+
+    if (vq) {
+        iovtee_rxvq_drain(vq);
+        iovtee_tee_vq_down(guest->tee, q);
+    }
+}
+
+/* Waits until the packets of 'vq', which is drained, have left the switch, for
+ * a time that all rings that are stopped together share. */
+static void
+await_packets(struct iovtee_guest *guest, struct iovtee_rxvq *vq)
+{
+    if (!guest->in_batch || !guest->deadline) {
+        long long int now = time_usec();
+
+        guest->deadline = now + (now < guest->hopeless
+                                 ? HOPELESS_SUSPEND_US
+                                 : IOVTEE_RXVQ_SUSPEND_US);
+    }
+    if (!iovtee_rxvq_suspend_until(vq, guest->deadline)) {
+        guest->hopeless = time_usec() + HOPELESS_US;
+    }
+}
+
 static void
 ring_stop(void *guest_, unsigned int q, bool final, uint16_t *last_avail,
           uint16_t *last_used)
@@ -446,10 +488,8 @@ ring_stop(void *guest_, unsigned int q, bool final, uint16_t *last_avail,
     if (!vq) {
         return;
     }
-
-    iovtee_rxvq_drain(vq);
-    iovtee_tee_vq_down(guest->tee, q);
-    iovtee_rxvq_suspend(vq);
+    ring_drain(guest, q);
+    await_packets(guest, vq);
     if (final) {
         iovtee_rxvq_finish(vq, last_avail, last_used);
     }

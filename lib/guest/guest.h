@@ -97,6 +97,14 @@ struct iovtee_guest {
         OVS_GUARDED;
     OVSRCU_TYPE(struct iovtee_rxvq_map *) map;  /* NULL if none runs. */
 
+    /* For the session's callbacks that stop rings, of which one runs at a
+     * time: whether several are stopped together, until when they wait for
+     * their packets, as time_usec() says, or 0 if that is not decided yet, and
+     * until when that is not worth while. */
+    bool in_batch;
+    long long int deadline;
+    long long int hopeless;
+
     struct ovs_spin stats_lock;
     struct iovtee_guest_stats stats OVS_GUARDED;
 };

@@ -37,13 +37,8 @@
 
 VLOG_DEFINE_THIS_MODULE(iovtee_rxvq);
 
-/* How long a suspended queue waits for packets that are still inside of the
- * switch, and how long between two looks, in microseconds.  A PMD thread that
- * has its processor for itself is through with a burst in some microseconds;
- * one that was preempted may need a time slice or two.  Not waiting for it is
- * worse than to be late: its flows may change headers in place, where the
- * guest may soon have other things. */
-#define SUSPEND_TIMEOUT_US 100000
+/* How long it is between two looks of a suspended queue for packets that are
+ * still inside of the switch, in microseconds. */
 #define SUSPEND_INTERVAL_US 20
 
 /* Bytes of the frame that gives back a buffer that was never filled. */
@@ -212,11 +207,20 @@ iovtee_rxvq_drain(struct iovtee_rxvq *vq)
 
 /* Stops 'vq', which must be coupled with no NIC any more: after return guest
  * memory is neither read nor written, save by packets that did not leave the
- * switch within 100 ms, such as those that wait to be sent by a slow port. */
+ * switch within IOVTEE_RXVQ_SUSPEND_US, such as those that wait to be sent by a
+ * slow port. */
 void
 iovtee_rxvq_suspend(struct iovtee_rxvq *vq)
 {
-    long long int deadline = time_usec() + SUSPEND_TIMEOUT_US;
+    iovtee_rxvq_suspend_until(vq, time_usec() + IOVTEE_RXVQ_SUSPEND_US);
+}
+
+/* The same, but waits for packets until 'deadline', a time_usec(), so that
+ * several queues can be stopped in the time of one.  Returns false if some did
+ * not leave the switch. */
+bool
+iovtee_rxvq_suspend_until(struct iovtee_rxvq *vq, long long int deadline)
+{
     bool empty;
 
     iovtee_rxvq_drain(vq);
@@ -235,6 +239,7 @@ iovtee_rxvq_suspend(struct iovtee_rxvq *vq)
         vq->state = IOVTEE_RXVQ_SUSPENDED;
     }
     iovtee_rxvq_unlock(vq);
+    return empty;
 }
 
 /* Gives every buffer of the suspended 'vq' back to the guest and stores where

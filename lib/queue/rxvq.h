@@ -161,6 +161,13 @@ enum iovtee_rxvq_state {
 
 const char *iovtee_rxvq_state_to_string(enum iovtee_rxvq_state);
 
+/* How long a suspended queue waits for packets that are still inside of the
+ * switch, in microseconds.  A PMD thread that has its processor for itself is
+ * through with a burst in some microseconds; one that was preempted may need a
+ * time slice or two.  Not waiting for it is worse than to be late: its flows
+ * may change headers in place, where the guest may soon have other things. */
+#define IOVTEE_RXVQ_SUSPEND_US 100000
+
 /* Everything that a queue counts.  Counted under the queue's lock, read
  * without it. */
 struct iovtee_rxvq_counters {
@@ -362,6 +369,7 @@ void iovtee_rxvq_resume(struct iovtee_rxvq *, int callfd,
                         const struct iovtee_vring_log *);
 void iovtee_rxvq_drain(struct iovtee_rxvq *);
 void iovtee_rxvq_suspend(struct iovtee_rxvq *);
+bool iovtee_rxvq_suspend_until(struct iovtee_rxvq *, long long int deadline);
 void iovtee_rxvq_finish(struct iovtee_rxvq *, uint16_t *last_avail,
                         uint16_t *last_used);
 void iovtee_rxvq_abandon(struct iovtee_rxvq *);

@@ -323,10 +323,25 @@ session_vring_stop__(struct iovtee_session *s, uint32_t i)
     }
 }
 
+/* Begins to stop all receive rings that run, so that none of them has to wait
+ * for what it has in the switch when it is its turn. */
+static void
+drain_all(struct iovtee_session *s)
+    OVS_REQUIRES(s->fsm_mutex)
+{
+    for (uint32_t i = 0; i < SESSION_MAX_VRINGS; i++) {
+        if (session_vring_is_rx(i)
+            && s->vrings[i].state == SESSION_VRING_RUNNING) {
+            s->ops.ring_drain(s->aux, i / 2);
+        }
+    }
+}
+
 void
 session_vring_stop_all__(struct iovtee_session *s)
 {
     s->ops.rings_begin(s->aux);
+    drain_all(s);
     for (uint32_t i = 0; i < SESSION_MAX_VRINGS; i++) {
         session_vring_stop__(s, i);
     }
@@ -398,6 +413,7 @@ void
 session_vring_suspend_rx__(struct iovtee_session *s)
 {
     s->ops.rings_begin(s->aux);
+    drain_all(s);
     for (uint32_t i = 0; i < SESSION_MAX_VRINGS; i++) {
         if (!session_vring_is_rx(i)) {
             continue;

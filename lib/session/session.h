@@ -80,6 +80,11 @@ struct iovtee_session_ops {
     void (*ring_start)(void *aux, unsigned int q,
                        const struct iovtee_ring_setup *ring);
 
+    /* Receive ring 'q' is about to be stopped, together with others that are
+     * told the same before the first of them is: between rings_begin() and
+     * rings_end().  No more of its buffers are taken. */
+    void (*ring_drain)(void *aux, unsigned int q);
+
     /* Receive ring 'q' must not be used any more.  On return no DMA goes on
      * and nothing is written.  If 'final', stores in '*last_avail' and
      * '*last_used' where a successor shall go on: every buffer that was taken

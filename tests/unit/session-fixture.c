@@ -87,7 +87,7 @@ rings_begin(void *aux)
 
     CHECK(!o->begun);
     o->begun = true;
-    o->touched = 0;
+    o->touched = o->drained = o->ended = 0;
 }
 
 static void
@@ -96,6 +96,7 @@ rings_end(void *aux)
     struct owner *o = aux;
 
     CHECK(o->begun);
+    CHECK(!(o->ended & ~o->drained));
     o->begun = false;
     if (o->touched & (o->touched - 1)) {
         say("  all at once\n");
@@ -150,6 +151,16 @@ mark_late(void *r_)
 }
 
 static void
+ring_drain(void *aux, unsigned int q)
+{
+    struct owner *o = aux;
+
+    CHECK(q < N_QUEUES);
+    CHECK(o->begun && !o->ended && o->rings[q].state == RUNNING);
+    o->drained |= 1u << q;
+}
+
+static void
 ring_stop(void *aux, unsigned int q, bool final, uint16_t *last_avail,
           uint16_t *last_used)
 {
@@ -160,6 +171,9 @@ ring_stop(void *aux, unsigned int q, bool final, uint16_t *last_avail,
     o->touched |= 1u << q;
     lock_rings();
     CHECK(r->state == RUNNING || (final && r->state == SUSPENDED));
+    if (o->begun && r->state == RUNNING) {
+        o->ended |= 1u << q;
+    }
     if (o->late && r->log.mark) {
         pthread_t thread;
 
@@ -202,6 +216,7 @@ static const struct iovtee_session_ops ops = {
     .rings_begin = rings_begin,
     .rings_end = rings_end,
     .ring_start = ring_start,
+    .ring_drain = ring_drain,
     .ring_stop = ring_stop,
     .ring_callfd = ring_callfd,
     .changed = changed,

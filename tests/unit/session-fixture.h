@@ -52,7 +52,9 @@ struct owner {
                                  * written. */
     unsigned int n_changed;
     bool begun;                 /* Between rings_begin() and rings_end()? */
-    unsigned int touched;       /* Bitmap of rings started or stopped then. */
+    unsigned int touched;       /* Bitmap of rings started or stopped... */
+    unsigned int drained;       /* ...of those that were to be stopped... */
+    unsigned int ended;         /* ...and that were, though running, then. */
     pthread_mutex_t mutex;      /* For 'rings', where there are threads. */
     struct owner_ring {
         enum { STOPPED, RUNNING, SUSPENDED } state;

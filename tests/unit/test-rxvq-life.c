@@ -29,6 +29,7 @@
 #include "openvswitch/vlog.h"
 #include "ovs-atomic.h"
 #include "ovs-thread.h"
+#include "timeval.h"
 #include "util.h"
 #include "rxvq-fixture.h"
 
@@ -325,6 +326,37 @@ test_abandon(void)
     CHECK(vq_reap(&f, 1514, 2) == 1);
     vq_check_memory(&f);
     vq_fixture_destroy(&f);
+}
+
+/* Queues that are stopped together wait for their packets in the time of
+ * one. */
+static void
+test_together(void)
+{
+    enum { N = 8 };
+    static struct vq_fixture fixtures[N];
+    struct dp_packet *packets[N];
+    long long int begin, took;
+
+    for (int i = 0; i < N; i++) {
+        vq_fixture_init(&fixtures[i], &modern);
+        vq_refill(&fixtures[i], BUF_LEN);
+        packets[i] = vq_receive(&fixtures[i], 1514, i);
+    }
+    begin = time_usec();
+    for (int i = 0; i < N; i++) {
+        CHECK(!iovtee_rxvq_suspend_until(fixtures[i].vq,
+                                         begin + IOVTEE_RXVQ_SUSPEND_US));
+    }
+    took = time_usec() - begin;
+    CHECK(took >= IOVTEE_RXVQ_SUSPEND_US);
+    CHECK(took < N / 2 * IOVTEE_RXVQ_SUSPEND_US);
+    for (int i = 0; i < N; i++) {
+        dp_packet_delete(packets[i]);
+        CHECK(iovtee_rxvq_suspend_until(fixtures[i].vq, 0));
+        vq_forgive(&fixtures[i]);
+        vq_fixture_destroy(&fixtures[i]);
+    }
 }
 
 /* What random steps have to remember. */
@@ -636,6 +668,7 @@ main(int argc, char *argv[])
         { "left-other", test_left_other },
         { "fillers", test_fillers },
         { "abandon", test_abandon },
+        { "together", test_together },
         { "random", test_random },
         { "crash", test_crash },
     };

@@ -19,13 +19,16 @@
  * Each of them was read, in Open vSwitch 3.1, with a guest in mind that
  * changes every byte between any two loads.  Output, recirculation, meters
  * and truncation look at no byte of the frame (recirculation ends in flow
- * extraction, which is on the near side itself, and so does hashing).  VLAN
- * tags are pushed and popped by moving twelve bytes; whether there is one to
- * pop is asked once.  Sets of Ethernet, IPv4, TCP and UDP fields write where
- * flow extraction has found the header, and what they read beforehand goes
- * into a checksum, or into a comparison with what they are about to write.
- * Sets of other fields walk over headers or options, or compute a checksum
- * over what is there, so they are on the far side. */
+ * extraction, which is on the near side itself), and an L4 hash takes the RSS
+ * hash.  A symmetric hash extracts the flow: the packet gets offsets that are
+ * those of another flow, perhaps, than that which the next actions are for, so
+ * it is on the far side.  VLAN tags are pushed and popped by moving twelve
+ * bytes; whether there is one to pop is asked once.  Sets of Ethernet, IPv4,
+ * TCP and UDP fields write where flow extraction has found the header, and
+ * what they read beforehand goes into a checksum, or into a comparison with
+ * what they are about to write.  Sets of other fields walk over headers or
+ * options, or compute a checksum over what is there, so they are on the far
+ * side. */
 
 #include <config.h>
 
@@ -102,13 +105,18 @@ is_action_far(const struct nlattr *a, bool on_clones)
     case OVS_ACTION_ATTR_LB_OUTPUT:
     case OVS_ACTION_ATTR_RECIRC:
     case OVS_ACTION_ATTR_METER:
-    case OVS_ACTION_ATTR_HASH:
     case OVS_ACTION_ATTR_TRUNC:
     case OVS_ACTION_ATTR_PUSH_VLAN:
     case OVS_ACTION_ATTR_POP_VLAN:
     case OVS_ACTION_ATTR_CT_CLEAR:
     case OVS_ACTION_ATTR_DROP:
         return false;
+
+    case OVS_ACTION_ATTR_HASH: {
+        const struct ovs_action_hash *hash = nl_attr_get(a);
+
+        return hash->hash_alg != OVS_HASH_ALG_L4;
+    }
 
     case OVS_ACTION_ATTR_SET:
     case OVS_ACTION_ATTR_SET_MASKED:
@@ -263,7 +271,8 @@ iovtee_border_fill(struct dp_packet *copy, const struct dp_packet *packet)
 /* Parses 'copy', which must be private, and says whether it is of the kind
  * that 'flow' is of, that is, whether its L3 header is of the same protocol.
  * (What is above has no such help from the flow, which may match any L4
- * protocol; whoever works on that looks at the length.) */
+ * protocol; whoever works on that looks at the length.  But sets of IPv6 and
+ * ND fields take it for granted that there is something above.) */
 bool
 iovtee_border_is_kind(struct dp_packet *copy, const struct flow *flow)
 {
@@ -271,7 +280,9 @@ iovtee_border_is_kind(struct dp_packet *copy, const struct flow *flow)
 
     flow_extract(copy, &now);
     return (now.dl_type == flow->dl_type
-            && !now.nsh.mdtype == !flow->nsh.mdtype);
+            && !now.nsh.mdtype == !flow->nsh.mdtype
+            && (flow->dl_type != htons(ETH_TYPE_IPV6) || !flow->nw_proto
+                || copy->l4_ofs != UINT16_MAX));
 }
 
 /* Returns a copy of 'packet', which is in guest memory and matched 'flow', or

@@ -44,6 +44,7 @@
 #define N_MBUFS 8
 #define BUF_SIZE 2048
 #define UNKNOWN_ACTION 200
+#define SYMMETRIC_HASH 201      /* For put_action(). */
 #define FRAGMENT_LEN 1200
 
 /* A guest's buffers. */
@@ -193,7 +194,7 @@ put_action(struct ofpbuf *actions, int type)
         0, htons(ETH_TYPE_MPLS), OVS_MPLS_L3_TUNNEL_FLAG_MASK
     };
     struct ovs_action_trunc trunc = { 100 };
-    struct ovs_action_hash hash = { OVS_HASH_ALG_SYM_L4, 1 };
+    struct ovs_action_hash hash = { OVS_HASH_ALG_L4, 1 };
 
     switch (type) {
     case OVS_ACTION_ATTR_PUSH_VLAN:
@@ -211,8 +212,11 @@ put_action(struct ofpbuf *actions, int type)
     case OVS_ACTION_ATTR_TRUNC:
         nl_msg_put_unspec(actions, type, &trunc, sizeof trunc);
         break;
+    case SYMMETRIC_HASH:
+        hash.hash_alg = OVS_HASH_ALG_SYM_L4;
+        /* Fall through. */
     case OVS_ACTION_ATTR_HASH:
-        nl_msg_put_unspec(actions, type, &hash, sizeof hash);
+        nl_msg_put_unspec(actions, OVS_ACTION_ATTR_HASH, &hash, sizeof hash);
         break;
     case OVS_ACTION_ATTR_PUSH_NSH: {
         size_t ofs = nl_msg_start_nested(actions, type);
@@ -323,6 +327,7 @@ test_far(void)
         { "pop_eth", OVS_ACTION_ATTR_POP_ETH },
         { "push_nsh", OVS_ACTION_ATTR_PUSH_NSH },
         { "pop_nsh", OVS_ACTION_ATTR_POP_NSH },
+        { "hash(sym_l4)", SYMMETRIC_HASH },
         { "unknown", UNKNOWN_ACTION },
     };
     static const struct field fields[] = {
@@ -463,6 +468,7 @@ test_keep(void)
 static void
 test_rewritten(void)
 {
+    struct ovs_16aligned_ip6_hdr *ip6;
     struct dp_packet_batch batch;
     struct ip_header *ip;
     struct ofpbuf list;
@@ -491,6 +497,16 @@ test_rewritten(void)
     iovtee_border_move(&batch, &flow);
     CHECK(dp_packet_batch_size(&batch) == 1);
     CHECK(batch.packets[0]->l4_ofs == 14 + 24);
+    dp_packet_delete_batch(&batch, true);
+
+    /* Longer than it is, so that nobody knows where its L4 header begins. */
+    flow.dl_type = htons(ETH_TYPE_IPV6);
+    receive_batch(&batch, 2);
+    ip6 = dp_packet_l3(batch.packets[1]);
+    ip6->ip6_plen = htons(2000);
+    iovtee_border_move(&batch, &flow);
+    CHECK(dp_packet_batch_size(&batch) == 1);
+    CHECK(batch.packets[0]->l4_ofs == 14 + 40);
     dp_packet_delete_batch(&batch, true);
     ofpbuf_uninit(&list);
 }

@@ -58,6 +58,8 @@ lib_libiovtee_a_SOURCES = \
 	lib/nic/dma.h \
 	lib/nic/nic-driver.c \
 	lib/nic/nic-driver.h \
+	lib/nic/nic-fetch.c \
+	lib/nic/nic-fetch.h \
 	lib/nic/nic-ports.c \
 	lib/nic/nic-ports.h \
 	lib/nic/nic-private.h \

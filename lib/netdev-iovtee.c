@@ -29,8 +29,10 @@
 #include "fatal-signal.h"
 #include "guest/hostpool.h"
 #include "netdev-provider.h"
+#include "nic/nic-fetch.h"
 #include "nic/nic.h"
 #include "openvswitch/list.h"
+#include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "ovs-thread.h"
 #include "queue/rxvq.h"
@@ -45,6 +47,12 @@
 #endif
 
 VLOG_DEFINE_THIS_MODULE(netdev_iovtee);
+
+/* While there are queues that are retired, they are looked at so often. */
+#define RETIRED_INTERVAL 100    /* Milliseconds. */
+
+/* How many there are.  Main thread only. */
+static size_t n_retired;
 
 /* All netdevs of the class. */
 static struct ovs_mutex all_mutex = OVS_MUTEX_INITIALIZER;
@@ -88,6 +96,33 @@ netdev_iovtee_set_dpdk_config(const struct smap *ovs_other_config)
     }
 }
 
+/* Appends to 's' which queues of guests that are gone still hold memory. */
+static void
+show_retired(struct ds *s)
+{
+    struct iovtee_retired *queues;
+    size_t n = iovtee_rxvq_get_retired(&queues);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct iovtee_retired *r = &queues[i];
+        const char *nic = (r->n_sent ? iovtee_nic_name_of_port(r->port_id)
+                           : NULL);
+
+        ds_put_format(s, "retired: receive queue %u of %s keeps %"PRIu64" MiB "
+                      "of a guest that is gone\n", r->q, r->port,
+                      r->mem_size >> 20);
+        ds_put_format(s, "  for %lld.%03lld s, %"PRIu32" buffers out, of which "
+                      "%"PRIu32" sent by NICs", r->age / 1000, r->age % 1000,
+                      r->n_out, r->n_sent);
+        if (nic) {
+            ds_put_format(s, ", one in transmit queue %"PRIu16" of %s",
+                          r->txq, nic);
+        }
+        ds_put_cstr(s, "\n");
+    }
+    iovtee_retired_free(queues, n);
+}
+
 /* Appends to 's' what there is to say of every netdev of the class, or of
  * 'name' alone if it is nonnull.  Returns false if there is none. */
 bool
@@ -118,6 +153,9 @@ netdev_iovtee_show(const char *name, struct ds *s)
         }
     }
     ovs_mutex_unlock(&all_mutex);
+    if (!name) {
+        show_retired(s);
+    }
     return found;
 }
 
@@ -171,13 +209,35 @@ netdev_iovtee_init(void)
     return 0;
 }
 
+/* Frees the memory of guests that are gone, and has NICs give back what they
+ * have sent of it. */
+static void
+fetch_retired(void)
+{
+    struct iovtee_retired *queues;
+    size_t n;
+
+    n_retired = iovtee_rxvq_sweep();
+    if (OVS_LIKELY(!n_retired)) {
+        return;
+    }
+    n = iovtee_rxvq_get_retired(&queues);
+    for (size_t i = 0; i < n; i++) {
+        if (queues[i].n_sent) {
+            iovtee_nic_fetch(queues[i].port_id, queues[i].txq, queues[i].age);
+        }
+    }
+    iovtee_retired_free(queues, n);
+    n_retired = iovtee_rxvq_sweep();
+}
+
 static void
 netdev_iovtee_run(const struct netdev_class *class OVS_UNUSED)
 {
     struct netdev_iovtee *dev;
 
     netdev_iovtee_close_deferred();
-    iovtee_rxvq_sweep();
+    fetch_retired();
     iovtee_hostpool_sweep();
 
     ovs_mutex_lock(&all_mutex);
@@ -194,6 +254,9 @@ netdev_iovtee_wait(const struct netdev_class *class OVS_UNUSED)
 {
     struct netdev_iovtee *dev;
 
+    if (n_retired) {
+        poll_timer_wait(RETIRED_INTERVAL);
+    }
     ovs_mutex_lock(&all_mutex);
     LIST_FOR_EACH (dev, node, &all) {
         if (dev->role && dev->role->wait) {

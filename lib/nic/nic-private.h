@@ -65,6 +65,10 @@ struct nic_rxq {
 /* A transmit lock of its own cache line. */
 struct nic_txq {
     OVS_ALIGNED_VAR(CACHE_LINE_SIZE) struct ovs_spin lock;
+
+    /* With the NIC's mutex held. */
+    long long int fetch_stopped; /* When it was last stopped for
+                                  * iovtee_nic_fetch(), ms, or 0. */
 };
 
 struct iovtee_nic {
@@ -81,6 +85,8 @@ struct iovtee_nic {
     uint16_t txq_n_desc;        /* Of each transmit queue, 0 if not known. */
     unsigned int txq_socket_id; /* Likewise. */
     uint16_t tx_thresh;         /* Their tx_free_thresh if ours, or 0. */
+    long long int fetch_restarted; /* When it was last restarted for
+                                    * iovtee_nic_fetch(), ms, or 0. */
     bool tx_refused;            /* Did the driver refuse it? */
     enum iovtee_tx_early tx_wish; /* What the user says. */
     char *driver;               /* Name of the driver, or NULL. */

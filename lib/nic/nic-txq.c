@@ -36,6 +36,7 @@
 #include "netdev-provider.h"
 #include "nic/nic-ports.h"
 #include "openvswitch/vlog.h"
+#include "queue/mark.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_nic_txq);
@@ -63,6 +64,7 @@ struct tx_driver {
                                  * user says so, or NULL. */
     bool plain_only;            /* Does the threshold have an effect only
                                  * without transmit offloads? */
+    bool never_ask;             /* Is rte_eth_tx_done_cleanup() broken? */
 };
 
 #define SEARCHES "the driver would search its whole ring each time"
@@ -70,21 +72,21 @@ struct tx_driver {
 #define READ_BY_CPU "what it sends is read by a CPU"
 
 static const struct tx_driver tx_drivers[] = {
-    { "mlx5_pci", TX_ALWAYS, NULL, false },
-    { "net_bnxt", TX_INVERTED, NULL, false },
-    { "net_e1000_em", TX_NEVER, NO_WAY, false },
-    { "net_e1000_igb", TX_ASK, SEARCHES, false },
-    { "net_e1000_igb_vf", TX_ASK, SEARCHES, false },
-    { "net_ena", TX_THRESHOLD, NULL, false },
-    { "net_i40e", TX_THRESHOLD, NULL, true },
-    { "net_iavf", TX_THRESHOLD, NULL, true },
-    { "net_ice", TX_THRESHOLD, NULL, true },
-    { "net_ixgbe", TX_THRESHOLD, NULL, true },
-    { "net_ixgbe_vf", TX_THRESHOLD, NULL, true },
-    { "net_virtio", TX_THRESHOLD, READ_BY_CPU, false },
-    { "net_vmxnet3", TX_ALWAYS, NULL, false },
+    { "mlx5_pci", TX_ALWAYS, NULL, false, false },
+    { "net_bnxt", TX_INVERTED, NULL, false, false },
+    { "net_e1000_em", TX_NEVER, NO_WAY, false, false },
+    { "net_e1000_igb", TX_ASK, SEARCHES, false, false },
+    { "net_e1000_igb_vf", TX_ASK, SEARCHES, false, false },
+    { "net_ena", TX_THRESHOLD, NULL, false, false },
+    { "net_i40e", TX_THRESHOLD, NULL, true, false },
+    { "net_iavf", TX_THRESHOLD, NULL, true, true },
+    { "net_ice", TX_THRESHOLD, NULL, true, false },
+    { "net_ixgbe", TX_THRESHOLD, NULL, true, false },
+    { "net_ixgbe_vf", TX_THRESHOLD, NULL, true, false },
+    { "net_virtio", TX_THRESHOLD, READ_BY_CPU, false, false },
+    { "net_vmxnet3", TX_ALWAYS, NULL, false, false },
 
-    { "net_nicmodel", TX_THRESHOLD, READ_BY_CPU, false },
+    { "net_nicmodel", TX_THRESHOLD, READ_BY_CPU, false, false },
 };
 
 int __real_rte_eth_tx_queue_setup(uint16_t port_id, uint16_t txq,
@@ -125,7 +127,7 @@ static const struct tx_driver *
 find_driver(const char *name)
 {
     static const struct tx_driver unknown = {
-        NULL, TX_UNKNOWN, "the driver was not looked at", false
+        NULL, TX_UNKNOWN, "the driver was not looked at", false, false
     };
 
     for (size_t i = 0; name && i < ARRAY_SIZE(tx_drivers); i++) {
@@ -324,6 +326,51 @@ nic_tx_ask(struct iovtee_nic *nic, uint16_t id)
     }
 }
 
+/* Asks for all that transmit queue 'id' of 'nic' has sent. */
+void
+nic_txq_ask_for_all(struct iovtee_nic *nic, uint16_t id)
+{
+    if (!find_driver(nic->driver)->never_ask) {
+        ovs_spin_lock(&nic->txqs[id].lock);
+        rte_eth_tx_done_cleanup(nic->port_id, id, 0);
+        ovs_spin_unlock(&nic->txqs[id].lock);
+    }
+}
+
+/* Stops and starts transmit queue 'id' of 'nic', which frees all that it
+ * holds.  What is sent on it meanwhile is dropped.  Returns 0 if successful,
+ * otherwise a negative errno value, if the driver cannot do that. */
+int
+nic_txq_stop_start(struct iovtee_nic *nic, uint16_t id)
+{
+    int ret;
+
+    atomic_store_relaxed(&nic->restarting, true);
+    ovs_spin_lock(&nic->txqs[id].lock);
+    ret = rte_eth_dev_tx_queue_stop(nic->port_id, id);
+    if (!ret) {
+        ret = rte_eth_dev_tx_queue_start(nic->port_id, id);
+    }
+    ovs_spin_unlock(&nic->txqs[id].lock);
+    atomic_store_relaxed(&nic->restarting, false);
+    return ret;
+}
+
+/* Notes on those packets of 'batch' that are in guest memory where they
+ * went. */
+static void
+note_sent(const struct iovtee_nic *nic, uint16_t id,
+          struct dp_packet_batch *batch)
+{
+    struct dp_packet *packet;
+
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        if (OVS_UNLIKELY(iovtee_mark_is_shell(packet))) {
+            iovtee_mark_sent(&packet->mbuf, nic->port_id, id);
+        }
+    }
+}
+
 /* Sends 'batch' on queue 'qid' of 'lower', the lower netdev, as netdev_send()
  * does, or drops it if the device is being restarted. */
 int
@@ -345,6 +392,7 @@ iovtee_nic_send(struct iovtee_nic *nic, struct netdev *lower, int qid,
         dp_packet_delete_batch(batch, true);
         return 0;
     }
+    note_sent(nic, id, batch);
     error = lower->netdev_class->send(lower, qid, batch, concurrent_txq);
     atomic_read_relaxed(&nic->tx_asks, &asks);
     if (asks) {

@@ -26,7 +26,10 @@
 /* The flag, or 0 before iovtee_mark_init(). */
 uint64_t iovtee_mark_flag__;
 
-/* Reserves the flag.  Returns false, with 'rte_errno' set, if there is none:
+/* Likewise, of iovtee_mark_sent(). */
+uint64_t iovtee_mark_sent_flag__;
+
+/* Reserves the flags.  Returns false, with 'rte_errno' set, if there are none:
  * then no packet may be in guest memory. */
 bool
 iovtee_mark_init(void)
@@ -35,13 +38,17 @@ iovtee_mark_init(void)
     static const struct rte_mbuf_dynflag flag = {
         .name = "iovtee_in_guest_memory",
     };
+    static const struct rte_mbuf_dynflag sent_flag = { .name = "iovtee_sent" };
     bool ok;
 
     ovs_mutex_lock(&mutex);
     if (!iovtee_mark_flag__) {
         int bit = rte_mbuf_dynflag_register(&flag);
 
-        if (bit >= 0) {
+        int sent_bit = rte_mbuf_dynflag_register(&sent_flag);
+
+        if (bit >= 0 && sent_bit >= 0) {
+            iovtee_mark_sent_flag__ = UINT64_C(1) << sent_bit;
             iovtee_mark_flag__ = UINT64_C(1) << bit;
         }
     }

@@ -55,6 +55,7 @@ enum iovtee_border_event {
 };
 
 extern uint64_t iovtee_mark_flag__;
+extern uint64_t iovtee_mark_sent_flag__;
 
 bool iovtee_mark_init(void);
 
@@ -62,6 +63,35 @@ static inline void
 iovtee_mark_set(struct rte_mbuf *mbuf)
 {
     mbuf->ol_flags |= iovtee_mark_flag__;
+}
+
+/* Is 'packet' a shell, wherever its bytes are? */
+static inline bool
+iovtee_mark_is_shell(const struct dp_packet *packet)
+{
+    return (packet->source == DPBUF_DPDK
+            && packet->mbuf.ol_flags & iovtee_mark_flag__);
+}
+
+/* Notes that shell 'mbuf' goes to transmit queue 'txq' of DPDK port 'port_id',
+ * where DPDK's own "event Tx adapter" notes that.  When a NIC fills the shell
+ * again the driver sets all flags anew. */
+static inline void
+iovtee_mark_sent(struct rte_mbuf *mbuf, uint16_t port_id, uint16_t txq)
+{
+    mbuf->port = port_id;
+    mbuf->hash.txadapter.txq = txq;
+    mbuf->ol_flags |= iovtee_mark_sent_flag__;
+}
+
+/* Was shell 'mbuf' sent, and if so, where? */
+static inline bool
+iovtee_mark_get_sent(const struct rte_mbuf *mbuf, uint16_t *port_id,
+                     uint16_t *txq)
+{
+    *port_id = mbuf->port;
+    *txq = mbuf->hash.txadapter.txq;
+    return mbuf->ol_flags & iovtee_mark_sent_flag__;
 }
 
 /* Are the bytes of 'packet' in guest memory? */

@@ -145,18 +145,20 @@ void
 iovtee_rxvq_unref(struct iovtee_rxvq *vq)
 {
     if (vq && ovs_refcount_unref(&vq->ref_cnt) == 1) {
+        vq->retired_at = time_msec();
         ovs_mutex_lock(&retired_mutex);
         ovs_list_push_back(&retired, &vq->retired_node);
         ovs_mutex_unlock(&retired_mutex);
     }
 }
 
-/* Frees the retired queues whose last shell is home.  Must be called from time
- * to time by the main thread. */
-void
+/* Frees the retired queues whose last shell is home, and returns how many are
+ * left.  Must be called from time to time by the main thread. */
+size_t
 iovtee_rxvq_sweep(void)
 {
     struct iovtee_rxvq *vq;
+    size_t n_left = 0;
 
     ovs_mutex_lock(&retired_mutex);
     LIST_FOR_EACH_SAFE (vq, retired_node, &retired) {
@@ -169,9 +171,71 @@ iovtee_rxvq_sweep(void)
         if (home) {
             ovs_list_remove(&vq->retired_node);
             vq_destroy(vq);
+        } else {
+            n_left++;
         }
     }
     ovs_mutex_unlock(&retired_mutex);
+    return n_left;
+}
+
+/* Counts the shells of the retired 'vq' that are out. */
+static void
+vq_count_out(struct iovtee_rxvq *vq, struct iovtee_retired *r)
+{
+    ovs_spin_lock(&vq->lock);
+    for (uint32_t head = 0; head < vq->size; head++) {
+        enum iovtee_place place = iovtee_ledger_place(&vq->ledger, head);
+
+        if (vq->bufs[head].orphan || place == IOVTEE_SWITCH
+            || place == IOVTEE_NIC) {
+            uint16_t port_id, txq;
+
+            r->n_out++;
+            if (iovtee_mark_get_sent(&iovtee_rxvq_shell(vq, head)->mbuf,
+                                     &port_id, &txq)
+                && !r->n_sent++) {
+                r->port_id = port_id;
+                r->txq = txq;
+            }
+        }
+    }
+    ovs_spin_unlock(&vq->lock);
+}
+
+/* Stores the retired queues in '*retiredp', which the caller frees by
+ * iovtee_retired_free(), and returns their number. */
+size_t
+iovtee_rxvq_get_retired(struct iovtee_retired **retiredp)
+{
+    struct iovtee_retired *r;
+    struct iovtee_rxvq *vq;
+    size_t n = 0;
+
+    ovs_mutex_lock(&retired_mutex);
+    r = xcalloc(ovs_list_size(&retired) + 1, sizeof *r);
+    LIST_FOR_EACH (vq, retired_node, &retired) {
+        r[n].port = xstrdup(vq->port);
+        r[n].q = vq->q;
+        r[n].age = time_msec() - vq->retired_at;
+        for (size_t i = 0; i < iovtee_guestmem_n_regions(vq->mem); i++) {
+            r[n].mem_size += iovtee_guestmem_region(vq->mem, i)->size;
+        }
+        vq_count_out(vq, &r[n]);
+        n++;
+    }
+    ovs_mutex_unlock(&retired_mutex);
+    *retiredp = r;
+    return n;
+}
+
+void
+iovtee_retired_free(struct iovtee_retired *retired_, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(retired_[i].port);
+    }
+    free(retired_);
 }
 
 /* Lets 'vq' run, and interrupt the guest through 'callfd', which may be -1 and

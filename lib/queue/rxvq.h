@@ -294,6 +294,7 @@ struct iovtee_rxvq {
 
     struct ovs_refcount ref_cnt;
     struct ovs_list retired_node;       /* In 'retired', queue/rxvq.c. */
+    long long int retired_at;           /* time_msec(). */
 
     /* The configuration can change it at any time. */
     atomic_bool zero_copy;              /* May buffers be posted... */
@@ -362,7 +363,21 @@ iovtee_rxvq_head(const struct iovtee_rxvq *vq, const struct dp_packet *shell)
 struct iovtee_rxvq *iovtee_rxvq_create(const struct iovtee_rxvq_config *);
 struct iovtee_rxvq *iovtee_rxvq_ref(struct iovtee_rxvq *);
 void iovtee_rxvq_unref(struct iovtee_rxvq *);
-void iovtee_rxvq_sweep(void);
+
+/* A queue that waits for its last shells. */
+struct iovtee_retired {
+    char *port;                 /* Name of the port that it was of, and... */
+    unsigned int q;             /* ...its number there. */
+    uint64_t mem_size;          /* Guest memory that it keeps, bytes. */
+    long long int age;          /* For how long, in milliseconds. */
+    uint32_t n_out;             /* Shells that are not home... */
+    uint32_t n_sent;            /* ...of which so many are with NICs, ... */
+    uint16_t port_id, txq;      /* ...the first one here. */
+};
+
+size_t iovtee_rxvq_sweep(void);
+size_t iovtee_rxvq_get_retired(struct iovtee_retired **);
+void iovtee_retired_free(struct iovtee_retired *, size_t n);
 
 /* Life cycle, called by whoever owns the ring's session. */
 void iovtee_rxvq_resume(struct iovtee_rxvq *, int callfd,

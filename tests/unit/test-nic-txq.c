@@ -20,6 +20,7 @@
 
 #include "nic-fixture.h"
 
+#include "nic/nic-fetch.h"
 #include "nic/nic-private.h"
 
 #define AUTO IOVTEE_TX_EARLY_AUTO
@@ -283,6 +284,107 @@ test_ask(void)
     destroy(asked.nic);
 }
 
+/* Receives a frame into a buffer of the guest of lane 0 of 'rig', and sends it
+ * on transmit queue 'qid'. */
+static void
+send_guest_frame(struct rig *rig, int qid)
+{
+    struct dp_packet_batch batch;
+
+    do {
+        lane_wire(rig, &rig->lanes[0], 1);
+        dp_packet_batch_init(&batch);
+        CHECK(!iovtee_nic_recv(rig->nic, fake_eth_rxq(0), &batch));
+        CHECK(batch.count == 1);
+        if (batch.packets[0]->mbuf.pool != rig->lanes[0].guest.vq->shells) {
+            dp_packet_delete_batch(&batch, true);
+            batch.count = 0;
+        }
+    } while (!batch.count);
+    CHECK(!iovtee_nic_send(rig->nic, fake_eth_netdev(), qid, &batch, false));
+}
+
+/* The guest of lane 0 of 'rig' dies.  Returns what is left of its queue. */
+static struct iovtee_retired
+kill_guest(struct rig *rig)
+{
+    struct iovtee_retired *retired_, r;
+    struct vq_fixture *guest = &rig->lanes[0].guest;
+
+    rig_detach(rig, 0x1);
+    rig->n_lanes = 0;
+    iovtee_rxvq_drain(guest->vq);
+    iovtee_rxvq_abandon(guest->vq);
+    iovtee_rxvq_unref(guest->vq);
+    CHECK(iovtee_rxvq_sweep() == 1);
+    CHECK(iovtee_rxvq_get_retired(&retired_) == 1);
+    r = retired_[0];
+    CHECK(r.mem_size && r.q == 0 && r.age < 10000);
+    free(retired_[0].port);
+    free(retired_);
+    return r;
+}
+
+/* Frames in the memory of a guest that is gone come back from a NIC that has
+ * nothing else to send. */
+static void
+test_fetch(void)
+{
+    for (int i = 0; i < 6; i++) {
+        const struct fake_driver d = {
+            .name = "net_ice", .bus = "pci", .n_txq = 2, .refill = FAKE_BULK,
+            .sent = i % 2 ? FAKE_SENT_QUEUE_STOP : FAKE_SENT_PORT_STOP,
+            .cannot_clean = i >= 4,
+        };
+        struct iovtee_retired r;
+        struct rig rig;
+        unsigned int n_stops;
+
+        rig_init(&rig, &d, 1, 128, 256);
+        iovtee_nic_begin_reconfigure(rig.nic, FAKE_PORT);
+        fake_eth_setup(1, 128, vq_host_pool());
+        iovtee_nic_end_reconfigure(rig.nic, 1, 2);
+        CHECK(!iovtee_nic_attach(rig.nic, 0, rig.lanes[0].guest.vq));
+        send_guest_frame(&rig, 1);
+        send_guest_frame(&rig, 1);
+        if (i < 2) {
+            /* The device does not know of them any more. */
+            fake_eth_complete(1, 2);
+        }
+
+        /* The stop of the receive queue leaves them where they are. */
+        n_stops = get_counts().n_stops;
+        r = kill_guest(&rig);
+        CHECK(get_counts().n_stops == n_stops);
+        CHECK(r.n_out == 2 && r.n_sent == 2);
+        CHECK(r.port_id == FAKE_PORT && r.txq == 1);
+
+        iovtee_nic_fetch(r.port_id, r.txq, 0);
+        CHECK(iovtee_rxvq_sweep() == (i >= 2));
+        CHECK(get_counts().n_cleanups == 1);
+        iovtee_nic_fetch(r.port_id, r.txq, 999);
+        CHECK(!get_counts().n_tx_queue_stops);
+        CHECK(get_counts().n_stops == n_stops);
+        if (i >= 2) {
+            iovtee_nic_fetch(r.port_id, r.txq, 1000);
+            CHECK(get_counts().n_tx_queue_stops == i % 2);
+            CHECK(get_counts().n_stops == n_stops + !(i % 2));
+        }
+        CHECK(!iovtee_rxvq_sweep());
+        CHECK(fake_eth_is_started());
+
+        /* Neither is done twice for nothing. */
+        iovtee_nic_fetch(r.port_id, r.txq, 1001);
+        CHECK(get_counts().n_tx_queue_stops <= 1);
+        CHECK(get_counts().n_stops <= n_stops + 1);
+        send_1(rig.nic, 1, false);
+
+        iovtee_nic_close(rig.nic);
+        fake_eth_close();
+        iovtee_nic_destroy(rig.nic);
+    }
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -291,6 +393,7 @@ main(int argc, char *argv[])
         { "refused", test_refused },
         { "change", test_change },
         { "ask", test_ask },
+        { "fetch", test_fetch },
     };
 
     set_program_name(argv[0]);

@@ -1,0 +1,31 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef IOVTEE_NIC_FETCH_H
+#define IOVTEE_NIC_FETCH_H 1
+
+/* Fetching sent frames back from NICs, for the sake of the memory that they
+ * lie in: that of a guest that is gone stays mapped until the last one is
+ * home, and a NIC that has nothing else to send may keep it for ever.
+ *
+ * For the main thread only. */
+
+#include <stdint.h>
+
+const char *iovtee_nic_name_of_port(uint16_t port_id);
+void iovtee_nic_fetch(uint16_t port_id, uint16_t txq, long long int age);
+
+#endif /* nic-fetch.h */

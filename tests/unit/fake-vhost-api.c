@@ -16,7 +16,6 @@
 
 #include "fake-vhost-private.h"
 
-#include <sched.h>
 
 #include "unit.h"
 
@@ -241,7 +240,7 @@ rte_vhost_vring_stats_get(int vid, uint16_t i, struct rte_vhost_stat *stats,
     bool ok;
 
     dev->n_asking++;
-    sched_yield();
+    fake_yield();
     fake_lock_access();
     ok = dev->alive && i < dev->n_vrings && dev->vrings[i].desc && n >= 2;
     if (ok) {

@@ -95,6 +95,7 @@ extern pthread_mutex_t fake_access_lock;
 
 extern atomic_uint fake_n_dequeues;
 
+void fake_yield(void);
 void fake_lock_access(void);
 void fake_unlock_access(void);
 struct fake_socket *fake_get_socket(const char *path);

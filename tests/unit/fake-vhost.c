@@ -39,6 +39,17 @@ static __thread bool access_locked;
 static unsigned int n_mismatches;
 atomic_uint fake_n_dequeues;
 
+bool fake_vhost_has_threads;
+
+/* Now is the worst time for others to run. */
+void
+fake_yield(void)
+{
+    if (fake_vhost_has_threads) {
+        sched_yield();
+    }
+}
+
 /* Locks. */
 
 void
@@ -379,7 +390,7 @@ set_log_base(struct fake_device *dev, const struct fake_message *msg)
 
     /* The old bitmap goes: now is the worst time to write to it. */
     dev->log_going = true;
-    sched_yield();
+    fake_yield();
     free_log(dev);
     dev->log = log;
     dev->log_going = false;
@@ -544,7 +555,7 @@ fake_vhost_send(int vid, struct fake_message *msg)
     }
 
     /* Now is the worst time for others to want a lock. */
-    sched_yield();
+    fake_yield();
     result = dev->extern_ops.pre_msg_handle(vid, &ctx);
     CHECK(result == RTE_VHOST_MSG_RESULT_NOT_HANDLED
           || result == RTE_VHOST_MSG_RESULT_ERR);

@@ -31,10 +31,14 @@
  * it, or to be in a dequeue when a callback that ends the device returns.
  *
  * Threads: one plays the front-end, any may do what PMD threads and the main
- * thread do. */
+ * thread do.  A test that has several sets 'fake_vhost_has_threads'; then the
+ * others get the processor at the worst times for it.  (Where there are none,
+ * that would only be a wait for whatever else runs on the machine.) */
 
 #include <stdbool.h>
 #include <stdint.h>
+
+extern bool fake_vhost_has_threads;
 
 /* Requests of vhost-user. */
 enum fake_request {

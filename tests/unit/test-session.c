@@ -436,6 +436,7 @@ test_race(void)
     owner.quiet = true;
     make_guest_memory();
     CHECK(!open_session("vm.sock", false, false));
+    fake_vhost_has_threads = true;
     CHECK(!pthread_create(&threads[0], NULL, race_pmd, (void *) 0));
     CHECK(!pthread_create(&threads[1], NULL, race_pmd, (void *) 1));
     CHECK(!pthread_create(&threads[2], NULL, race_main, NULL));
@@ -501,6 +502,7 @@ test_seen(void)
     owner.quiet = true;
     make_guest_memory();
     CHECK(!open_session("vm.sock", false, false));
+    fake_vhost_has_threads = true;
     CHECK(!pthread_create(&thread, NULL, watch, NULL));
     for (unsigned int i = 1; i <= 2000; i++) {
         fe.vid = fake_vhost_connect("vm.sock");

@@ -427,17 +427,18 @@ ring_start(void *guest_, unsigned int q,
             .inflight = guest->inflight,
         };
 
-        atomic_read_relaxed(&guest->always, &config.always);
         vq = iovtee_rxvq_create(&config);
     }
     if (vq) {
-        bool zero_copy;
+        bool zero_copy, always;
 
         iovtee_rxvq_resume(vq, ring.callfd, &ring.log);
 
         ovs_mutex_lock(&guest->mutex);
         atomic_read_relaxed(&guest->zero_copy, &zero_copy);
+        atomic_read_relaxed(&guest->always, &always);
         atomic_store_relaxed(&vq->zero_copy, zero_copy);
+        atomic_store_relaxed(&vq->always, always);
         queue->vq = vq;
         queue->running = true;
         replace_map(guest);

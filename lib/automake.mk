@@ -22,6 +22,8 @@ lib_libiovtee_core_a_SOURCES = \
 	lib/guest/exposure.h \
 	lib/nic/lend.c \
 	lib/nic/lend.h \
+	lib/nic/vf.c \
+	lib/nic/vf.h \
 	lib/virtio/busfault.c \
 	lib/virtio/busfault.h \
 	lib/virtio/guestmem.c \

@@ -31,6 +31,7 @@
 #include "openvswitch/vlog.h"
 #include "smap.h"
 #include "tee/tee.h"
+#include "timeval.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(netdev_iovtee_nic);
@@ -39,11 +40,16 @@ VLOG_DEFINE_THIS_MODULE(netdev_iovtee_nic);
 #define DEFAULT_RING_SIZE "2048"
 enum { MAX_RING_SIZE = 4096 };
 
+/* How often to look which guests there are, in milliseconds. */
+#define STATUS_INTERVAL 1000
+
 static int try_device(struct netdev_iovtee *, const struct smap *,
                       char **errp);
 static int apply_config(struct netdev_iovtee *, const struct smap *,
                         char **errp);
 static void track_lower(struct netdev_iovtee *);
+static char *exposure(const struct netdev_iovtee *);
+static void track_exposure(struct netdev_iovtee *);
 static char *keep_ring_size(const struct netdev_iovtee *, struct smap *,
                             const char *key);
 static char *keep_tx_early(const struct netdev_iovtee *, struct smap *);
@@ -251,10 +257,47 @@ track_lower(struct netdev_iovtee *dev)
     }
 }
 
+/* Returns a sentence if there are guests that can read all that the NIC
+ * receives, otherwise NULL.  The caller frees it. */
+static char *
+exposure(const struct netdev_iovtee *dev)
+{
+    char *guests = (iovtee_nic_is_vf(dev->nic) ? NULL
+                    : iovtee_tee_nic_guests(dev->nic));
+    char *sentence = NULL;
+
+    if (guests) {
+        sentence = xasprintf("%s can read what is received here, for "
+                             "whomever it is: this is not a virtual function",
+                             guests);
+    }
+    free(guests);
+    return sentence;
+}
+
+/* Makes our users notice when there is something else to say about that. */
+static void
+track_exposure(struct netdev_iovtee *dev)
+{
+    char *sentence;
+
+    if (time_msec() < dev->next_look) {
+        return;
+    }
+    dev->next_look = time_msec() + STATUS_INTERVAL;
+    sentence = exposure(dev);
+    if (!nullable_string_is_equal(sentence, dev->exposure)) {
+        netdev_change_seq_changed(&dev->up);
+    }
+    free(dev->exposure);
+    dev->exposure = sentence;
+}
+
 static void
 nic_run(struct netdev_iovtee *dev)
 {
     track_lower(dev);
+    track_exposure(dev);
     iovtee_nic_run(dev->nic);
 }
 
@@ -412,7 +455,11 @@ nic_get_status(const struct netdev *netdev, struct smap *args)
     const struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
     const char *copy_only = iovtee_nic_copy_only(dev->nic);
     int error = dev->lower->netdev_class->get_status(dev->lower, args);
+    char *exposed = exposure(dev);
 
+    if (exposed) {
+        smap_add_nocopy(args, xstrdup("exposure"), exposed);
+    }
     smap_add(args, "lower", netdev_get_name(dev->lower));
     smap_add(args, "zero_copy", copy_only ? copy_only : "possible");
     smap_add_nocopy(args, xstrdup("tx_completion"),
@@ -436,6 +483,7 @@ nic_show(struct netdev_iovtee *dev, struct ds *s)
     const char *copy_only = iovtee_nic_copy_only(dev->nic);
     const char *driver = iovtee_nic_driver(dev->nic);
     char *completion = iovtee_nic_tx_early_text(dev->nic);
+    char *exposed = exposure(dev);
 
     ds_put_format(s, "  device: %s, driver %s, NUMA node %d\n",
                   smap_get_def(&dev->args, "dpdk-devargs", ""),
@@ -445,6 +493,10 @@ nic_show(struct netdev_iovtee *dev, struct ds *s)
                   iovtee_nic_max_frame(dev->nic));
     ds_put_format(s, "  sent packets come back %s\n", completion);
     free(completion);
+    if (exposed) {
+        ds_put_format(s, "  exposure: %s\n", exposed);
+        free(exposed);
+    }
     for (unsigned int i = 0; i < iovtee_nic_n_rxq(dev->nic); i++) {
         struct iovtee_nic_rxq_info info;
         char *user;

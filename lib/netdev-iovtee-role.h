@@ -49,6 +49,8 @@ struct netdev_iovtee {
     struct iovtee_nic *nic;
     struct smap args;           /* Configuration in effect. */
     uint64_t lower_change_seq;  /* Last seen. */
+    long long int next_look;    /* When to look at, in time_msec(),... */
+    char *exposure;             /* ...what the status says of that. */
 
     /* Guest role. */
     struct iovtee_guest_port *guest;

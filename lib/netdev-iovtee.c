@@ -309,6 +309,7 @@ netdev_iovtee_destruct(struct netdev *netdev)
     }
     smap_destroy(&dev->args);
     free(dev->config_error);
+    free(dev->exposure);
 }
 
 static void

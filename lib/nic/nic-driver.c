@@ -28,6 +28,7 @@
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 
+#include "nic/vf.h"
 #include "packets.h"
 #include "util.h"
 
@@ -114,6 +115,9 @@ iovtee_nic_learn(struct iovtee_nic *nic)
     nic->driver = xstrdup(info.driver_name);
     nic->dev = info.device;
     nic->mappable = strcmp(bus, "vdev");
+    nic->is_vf = iovtee_vf_check(nic->driver, IOVTEE_VF_DEVICES,
+                                 info.device ? rte_dev_name(info.device)
+                                 : NULL);
     nic->max_frame = iovtee_nic_longest_frame(nic);
 
     if (nic->kept) {

@@ -96,6 +96,7 @@ struct iovtee_nic {
     bool kept;                  /* Did the driver keep a guest's buffers?  If
                                  * so, only a reconfiguration may start it. */
     bool mappable;              /* Does DMA need mappings? */
+    bool is_vf;                 /* See iovtee_nic_is_vf(). */
     const char *copy_only;      /* Why zero-copy is not possible, or NULL. */
 
     atomic_bool restarting;     /* Are all of 'txqs' locked for long? */

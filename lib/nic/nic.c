@@ -212,6 +212,14 @@ iovtee_nic_driver(const struct iovtee_nic *nic)
     return nic->driver;
 }
 
+/* Returns true if 'nic' is a virtual function or the like, which receives only
+ * what is addressed to it. */
+bool
+iovtee_nic_is_vf(const struct iovtee_nic *nic)
+{
+    return nic->is_vf;
+}
+
 /* Returns NULL if guest buffers can be given to 'nic', otherwise a phrase that
  * says why not. */
 const char *

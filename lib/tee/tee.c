@@ -72,6 +72,7 @@ static struct ovs_list nics OVS_GUARDED_BY(mutex)
     = OVS_LIST_INITIALIZER(&nics);
 
 static struct iovtee_nic *find_nic(const char *name) OVS_REQUIRES(mutex);
+static bool is_attached(const struct iovtee_tee *);
 static bool is_content(const struct iovtee_tee *);
 static const struct iovtee_tee *find_rival(const struct iovtee_tee *,
                                            size_t *rxq) OVS_REQUIRES(mutex);
@@ -244,13 +245,9 @@ char *
 iovtee_tee_status(struct iovtee_tee *tee)
 {
     char *status = NULL;
-    bool attached = false;
 
     ovs_mutex_lock(&mutex);
-    for (size_t i = 0; i < MAX_RXQS && !attached; i++) {
-        attached = tee->attached[i] != NULL;
-    }
-    if (attached) {
+    if (is_attached(tee)) {
         /* Nothing to say. */
     } else if (!tee->enabled) {
         status = xstrdup("rx-zero-copy is false");
@@ -412,6 +409,36 @@ iovtee_tee_rxq_user(const struct iovtee_nic *nic, unsigned int rxq)
     }
     ovs_mutex_unlock(&mutex);
     return user;
+}
+
+/* Returns the names of the guests that lend buffers to 'nic', NULL if there
+ * are none.  The caller frees it. */
+char *
+iovtee_tee_nic_guests(const struct iovtee_nic *nic)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+    struct iovtee_tee *tee;
+
+    ovs_mutex_lock(&mutex);
+    LIST_FOR_EACH (tee, node, &tees) {
+        if (tee->nic == nic && is_attached(tee)) {
+            ds_put_format(&s, "%s%s", s.length ? ", " : "", tee->name);
+        }
+    }
+    ovs_mutex_unlock(&mutex);
+    return s.length ? ds_steal_cstr(&s) : NULL;
+}
+
+/* Does any receive queue of the peer get its buffers from 'tee'? */
+static bool
+is_attached(const struct iovtee_tee *tee)
+{
+    for (size_t i = 0; i < MAX_RXQS; i++) {
+        if (tee->attached[i]) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static struct iovtee_nic *

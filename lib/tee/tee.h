@@ -75,6 +75,7 @@ void iovtee_tee_vq_down(struct iovtee_tee *, unsigned int q);
 
 /* For people: the guest that receive queue 'rxq' of NIC 'nic' is coupled with,
  * or NULL.  The caller frees it. */
+char *iovtee_tee_nic_guests(const struct iovtee_nic *);
 char *iovtee_tee_rxq_user(const struct iovtee_nic *, unsigned int rxq);
 
 #endif /* tee.h */

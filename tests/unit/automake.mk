@@ -56,6 +56,10 @@ check_PROGRAMS += tests/unit/test-lend
 tests_unit_test_lend_SOURCES = tests/unit/test-lend.c tests/unit/unit.h
 tests_unit_test_lend_LDADD = lib/libiovtee-core.a
 
+check_PROGRAMS += tests/unit/test-vf
+tests_unit_test_vf_SOURCES = tests/unit/test-vf.c tests/unit/unit.h
+tests_unit_test_vf_LDADD = lib/libiovtee-core.a
+
 check_PROGRAMS += tests/unit/test-vring
 tests_unit_test_vring_SOURCES = \
 	tests/unit/test-vring.c \

@@ -322,13 +322,25 @@ test_keep(void)
     teardown();
 }
 
+/* Checks which guests lend buffers to NIC 0. */
+static void
+check_guests(const char *names)
+{
+    char *got = iovtee_tee_nic_guests(&nics[0]);
+
+    CHECK(nullable_string_is_equal(got, names));
+    free(got);
+}
+
 /* Guests share a NIC only if all of them may. */
 static void
 test_share(void)
 {
     setup();
+    check_guests(NULL);
     want_so(0, 0, 0x1, false);
     want_so(1, 0, 0x2, false);
+    check_guests("vm0");
     print();
 
     printf("Only one may.\n");
@@ -342,6 +354,7 @@ test_share(void)
     printf("Both may, the third must not.\n");
     want_so(1, 0, 0x2, true);
     want_so(2, 0, 0x4, false);
+    check_guests("vm0, vm1");
     print();
 
     printf("One changes its mind, in vain.\n");

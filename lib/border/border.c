@@ -19,10 +19,10 @@
  * Each of them was read, in Open vSwitch 3.1, with a guest in mind that
  * changes every byte between any two loads.  Output, recirculation, meters
  * and truncation look at no byte of the frame (recirculation ends in flow
- * extraction, which is on the near side itself), and an L4 hash takes the RSS
- * hash.  A symmetric hash extracts the flow: the packet gets offsets that are
- * those of another flow, perhaps, than that which the next actions are for, so
- * it is on the far side.  VLAN tags are pushed and popped by moving twelve
+ * extraction, which is on the near side itself).  A symmetric hash extracts
+ * the flow, and so does an L4 hash of a packet without an RSS hash: the packet
+ * gets offsets that are those of another flow, perhaps, than that which the
+ * next actions are for, so both are on the far side.  VLAN tags are pushed and popped by moving twelve
  * bytes; whether there is one to pop is asked once.  Sets of Ethernet, IPv4,
  * TCP and UDP fields write where flow extraction has found the header, and
  * what they read beforehand goes into a checksum, or into a comparison with
@@ -111,12 +111,6 @@ is_action_far(const struct nlattr *a, bool on_clones)
     case OVS_ACTION_ATTR_CT_CLEAR:
     case OVS_ACTION_ATTR_DROP:
         return false;
-
-    case OVS_ACTION_ATTR_HASH: {
-        const struct ovs_action_hash *hash = nl_attr_get(a);
-
-        return hash->hash_alg != OVS_HASH_ALG_L4;
-    }
 
     case OVS_ACTION_ATTR_SET:
     case OVS_ACTION_ATTR_SET_MASKED:

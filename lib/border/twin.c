@@ -14,6 +14,9 @@
  * limitations under the License.
  */
 
+/* Copies for conntrack.  Why these are whole: a twin says how long it is, and
+ * whoever believed that would read what was there before if it held less. */
+
 #include <config.h>
 
 #include "border/twin.h"

@@ -14,6 +14,9 @@
  * limitations under the License.
  */
 
+/* The mark's bit.  A dynamic flag is one that neither drivers nor Open vSwitch
+ * give a meaning to, and that nothing but allocation takes off. */
+
 #include <config.h>
 
 #include "queue/mark.h"

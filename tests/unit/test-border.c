@@ -293,7 +293,6 @@ test_near(void)
         { "lb_output", OVS_ACTION_ATTR_LB_OUTPUT },
         { "meter", OVS_ACTION_ATTR_METER },
         { "recirc", OVS_ACTION_ATTR_RECIRC },
-        { "hash", OVS_ACTION_ATTR_HASH },
         { "trunc", OVS_ACTION_ATTR_TRUNC },
         { "push_vlan", OVS_ACTION_ATTR_PUSH_VLAN },
         { "pop_vlan", OVS_ACTION_ATTR_POP_VLAN },
@@ -327,6 +326,7 @@ test_far(void)
         { "pop_eth", OVS_ACTION_ATTR_POP_ETH },
         { "push_nsh", OVS_ACTION_ATTR_PUSH_NSH },
         { "pop_nsh", OVS_ACTION_ATTR_POP_NSH },
+        { "hash(l4)", OVS_ACTION_ATTR_HASH },
         { "hash(sym_l4)", SYMMETRIC_HASH },
         { "unknown", UNKNOWN_ACTION },
     };

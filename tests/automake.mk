@@ -94,6 +94,7 @@ EXTRA_DIST += \
 	tests/hostile/README.rst \
 	tests/hostile/bench.py \
 	tests/hostile/endurance.py \
+	tests/hostile/flips.py \
 	tests/hostile/frame.py \
 	tests/hostile/guest.py \
 	tests/hostile/hostile.py \

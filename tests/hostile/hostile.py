@@ -28,6 +28,7 @@ import sys
 import time
 
 import endurance
+import flips
 import life
 import messages
 import migration
@@ -37,7 +38,8 @@ from bench import Bench
 from guest import Failure
 
 CASES = {case.__name__.replace("_", "-"): case
-         for module in (life, migration, rings, messages, shrink, endurance)
+         for module in (life, migration, rings, messages, shrink, flips,
+                        endurance)
          for case in module.CASES}
 
 

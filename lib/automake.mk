@@ -85,10 +85,13 @@ lib_libiovtee_a_SOURCES = \
 	lib/queue/ringstats.h \
 	lib/queue/rxvq-buffers.c \
 	lib/queue/rxvq-deliver.c \
+	lib/queue/rxvq-equip.c \
 	lib/queue/rxvq-info.c \
 	lib/queue/rxvq-loan.c \
 	lib/queue/rxvq.c \
 	lib/queue/rxvq.h \
+	lib/queue/shells.c \
+	lib/queue/shells.h \
 	lib/session/session-events.c \
 	lib/session/session-message.c \
 	lib/session/session-private.h \

@@ -252,6 +252,27 @@ netdev_iovtee_guest_get_custom_stats(const struct netdev *netdev,
     return 0;
 }
 
+/* Appends to 's' how much memory the shells of the guest's queues take. */
+static void
+show_shells(const struct iovtee_guest_port *port, struct ds *s)
+{
+    unsigned int n = 0;
+    size_t size = 0;
+
+    for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
+        struct iovtee_rxvq_info info;
+
+        if (iovtee_guest_get_info(port->guest, q, &info)
+            && info.shells_size) {
+            size += info.shells_size;
+            n++;
+        }
+    }
+    ds_put_format(s, "  memory to lend buffers: %"PRIuSIZE" kB for %u "
+                  "queue%s\n", DIV_ROUND_UP(size, 1024), n,
+                  n == 1 ? "" : "s");
+}
+
 /* Returns why packets for the guest are copied, NULL if they need not be.  The
  * caller frees it. */
 char *
@@ -400,6 +421,7 @@ netdev_iovtee_guest_show(struct netdev_iovtee *dev, struct ds *s)
         iovtee_hostpool_format(port->guest->mp, s);
         ds_put_cstr(s, "\n");
     }
+    show_shells(port, s);
     for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
         show_queue(port, q, s);
     }

@@ -40,7 +40,7 @@
 #include "openvswitch/packets.h"
 #include "packets.h"
 #include "queue/mark.h"
-#include "queue/pool.h"
+#include "queue/shells.h"
 #include "util.h"
 
 /* Open vSwitch nests actions less deeply than this. */
@@ -284,14 +284,14 @@ iovtee_border_is_kind(struct dp_packet *copy, const struct flow *flow)
 static struct dp_packet *
 copy_checked(const struct dp_packet *packet, const struct flow *flow)
 {
-    struct rte_mempool *home = packet->mbuf.pool;
+    struct iovtee_shells *row = iovtee_shells_row(packet);
     struct dp_packet *copy = iovtee_border_copy(packet);
 
     if (OVS_LIKELY(iovtee_border_is_kind(copy, flow))) {
-        iovtee_pool_report(home, IOVTEE_BORDER_MOVED, 1);
+        iovtee_shells_report(row, IOVTEE_BORDER_MOVED, 1);
         return copy;
     }
-    iovtee_pool_report(home, IOVTEE_BORDER_REWRITTEN, 1);
+    iovtee_shells_report(row, IOVTEE_BORDER_REWRITTEN, 1);
     dp_packet_delete(copy);
     return NULL;
 }

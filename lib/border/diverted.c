@@ -29,7 +29,7 @@
 #include "odp-execute.h"
 #include "openvswitch/ofp-print.h"
 #include "queue/mark.h"
-#include "queue/pool.h"
+#include "queue/shells.h"
 #include "util.h"
 
 void __real_odp_execute_actions(void *dp, struct dp_packet_batch *, bool steal,
@@ -149,12 +149,13 @@ diverted_upcall(const struct dp_packet *packet, const struct flow *flow,
 
     copy = iovtee_border_copy(packet);
     if (iovtee_border_is_kind(copy, flow)) {
-        iovtee_pool_report(packet->mbuf.pool, IOVTEE_BORDER_TWIN, 1);
+        iovtee_shells_report(iovtee_shells_row(packet), IOVTEE_BORDER_TWIN, 1);
         error = real_upcall(copy, flow, ufid, pmd_id, type, userdata, actions,
                             wc, put_actions, aux);
     } else {
         /* The datapath drops it. */
-        iovtee_pool_report(packet->mbuf.pool, IOVTEE_BORDER_REWRITTEN, 1);
+        iovtee_shells_report(iovtee_shells_row(packet),
+                             IOVTEE_BORDER_REWRITTEN, 1);
         error = EINVAL;
     }
     dp_packet_delete(copy);

@@ -25,7 +25,7 @@
 #include "flow.h"
 #include "ovs-thread.h"
 #include "packets.h"
-#include "queue/pool.h"
+#include "queue/shells.h"
 #include "util.h"
 
 /* Room for the frame in a new twin, which grows if that is not enough. */
@@ -53,7 +53,7 @@ void
 iovtee_twins_make(struct iovtee_twins *twins, struct dp_packet_batch *batch,
                   ovs_be16 dl_type)
 {
-    struct rte_mempool *home = NULL;
+    struct iovtee_shells *row = NULL;
     struct dp_packet *packet;
     unsigned int n_same = 0;
 
@@ -62,21 +62,22 @@ iovtee_twins_make(struct iovtee_twins *twins, struct dp_packet_batch *batch,
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
         if (iovtee_mark_is_set(packet)) {
             struct dp_packet *twin = twins->pool[twins->n];
+            struct iovtee_shells *own = iovtee_shells_row(packet);
 
             iovtee_border_fill(twin, packet);
             twin_parse(twin, dl_type);
             twins->originals[twins->n++] = packet;
             batch->packets[i] = twin;
-            if (OVS_UNLIKELY(home && home != packet->mbuf.pool)) {
-                iovtee_pool_report(home, IOVTEE_BORDER_TWIN, n_same);
+            if (OVS_UNLIKELY(n_same && row != own)) {
+                iovtee_shells_report(row, IOVTEE_BORDER_TWIN, n_same);
                 n_same = 0;
             }
-            home = packet->mbuf.pool;
+            row = own;
             n_same++;
         }
     }
-    if (home) {
-        iovtee_pool_report(home, IOVTEE_BORDER_TWIN, n_same);
+    if (n_same) {
+        iovtee_shells_report(row, IOVTEE_BORDER_TWIN, n_same);
     }
 }
 
@@ -141,7 +142,8 @@ static void
 replace(struct iovtee_twins *twins, unsigned int i)
 {
     twins->pool[i] = twin_create();
-    iovtee_pool_report(twins->originals[i]->mbuf.pool, IOVTEE_BORDER_KEPT, 1);
+    iovtee_shells_report(iovtee_shells_row(twins->originals[i]),
+                         IOVTEE_BORDER_KEPT, 1);
     dp_packet_delete(twins->originals[i]);
 }
 

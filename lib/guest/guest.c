@@ -623,7 +623,7 @@ deliver(const struct iovtee_rxvq_map *map, struct iovtee_rxvq *target,
         dp_packet_batch_init(&own);
         DP_PACKET_BATCH_REFILL_FOR_EACH (j, n, packet, &rest) {
             if (packet->source == DPBUF_DPDK
-                && packet->mbuf.pool == vq->shells) {
+                && iovtee_rxvq_owns(vq, packet)) {
                 dp_packet_batch_add(&own, packet);
             } else {
                 dp_packet_batch_refill(&rest, packet, j);

@@ -154,6 +154,11 @@ iovtee_nic_attach(struct iovtee_nic *nic, unsigned int id,
         }
     }
 
+    error = iovtee_rxvq_equip(vq);
+    if (error) {
+        goto out;
+    }
+
     atomic_store_relaxed(&vq->peer_port_id, nic->port_id);
     loan = iovtee_rxvq_open_loan(vq);
     ovs_spin_lock(&rxq->gate);
@@ -508,8 +513,11 @@ nic_rxq_let_go(struct nic_rxq *rxq)
     } /* Otherwise, should they ever come back then they must be normalised. */
     rxq->low_water = rxq_low_water(rxq);
     ovs_spin_unlock(&rxq->gate);
-    iovtee_rxvq_close_loan(vq, loan);
-    iovtee_rxvq_unref(vq);
+    if (vq) {
+        iovtee_rxvq_close_loan(vq, loan);
+        iovtee_rxvq_unequip(vq);
+        iovtee_rxvq_unref(vq);
+    }
 }
 
 /* Sets those receive queues of 'nic', which is stopped, up that must be before
@@ -542,8 +550,11 @@ void
 nic_rxq_destroy(struct nic_rxq *rxq)
 {
     if (rxq) {
-        iovtee_rxvq_close_loan(rxq->vq, rxq->loan);
-        iovtee_rxvq_unref(rxq->vq);
+        if (rxq->vq) {
+            iovtee_rxvq_close_loan(rxq->vq, rxq->loan);
+            iovtee_rxvq_unequip(rxq->vq);
+            iovtee_rxvq_unref(rxq->vq);
+        }
         iovtee_pool_destroy(rxq->feed);
         ovs_spin_destroy(&rxq->gate);
         free_cacheline(rxq);

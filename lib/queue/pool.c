@@ -39,101 +39,34 @@ struct pool {
     bool ready;                 /* Fully populated? */
 };
 
-static struct rte_mempool *create_empty(const char *name, unsigned int n,
+static struct rte_mempool *create_one(const char *name,
+                                      unsigned int elt_size,
+                                      unsigned int data_room,
+                                      unsigned int priv_size, int socket_id,
+                                      const struct iovtee_pool_ops *,
+                                      void *aux);
+static struct rte_mempool *create_empty(const char *name,
                                         unsigned int elt_size,
                                         unsigned int data_room,
                                         unsigned int priv_size,
-                                        int socket_id, unsigned int flags,
+                                        int socket_id,
                                         const struct iovtee_pool_ops *,
                                         void *aux);
-static int pool_enqueue(struct rte_mempool *, void *const *objs,
-                        unsigned int n);
-static uint32_t pool_step(const struct rte_mempool *);
-static bool is_one_row(struct rte_mempool *, unsigned int n,
-                       unsigned int unit);
 
-/* Creates a pool of 'n' elements of at least 'elt_size' bytes each, which
- * begin with a struct rte_mbuf, on NUMA node 'socket_id'.  They lie in one
- * row, an odd number of 'unit's apart: see iovtee_pool_first().  The caller
- * initializes the elements (rte_mempool_obj_iter()).  'name' must be unique in
- * the process and shorter than RTE_MEMPOOL_NAMESIZE, 'unit' a power of 2 and
- * no more than a cache line.
+/* Creates a pool that mbufs of the caller's come home to, of which each has
+ * 'elt_size' bytes with its struct rte_mbuf.  'name' must be unique in the
+ * process and shorter than RTE_MEMPOOL_NAMESIZE.
  *
  * Returns the pool, or NULL with 'rte_errno' set. */
 struct rte_mempool *
-iovtee_pool_create_shells(const char *name, unsigned int n,
-                          unsigned int elt_size, unsigned int unit,
-                          int socket_id, const struct iovtee_pool_ops *ops,
-                          void *aux)
+iovtee_pool_create_home(const char *name, unsigned int elt_size,
+                        const struct iovtee_pool_ops *ops, void *aux)
 {
-    /* Nobody writes to a shell by DMA, so that DPDK need not keep its elements
-     * within pages.  Nor need it spread them: odd steps do that. */
-    const unsigned int flags = (RTE_MEMPOOL_F_NO_IOVA_CONTIG
-                                | RTE_MEMPOOL_F_NO_SPREAD);
-    struct rte_mempool *mp;
-    struct pool *pool;
-    int ret;
-
-    if (!(rte_mempool_calc_obj_size(elt_size, flags, NULL) / unit % 2)) {
-        elt_size += unit;
-    }
-
     /* A data room of 0 and a private area up to the element's end: should
-     * somebody detach an external buffer from a shell, then the shell is left
+     * somebody detach an external buffer from such an mbuf, then it is left
      * with a buffer of length zero, which nobody can write to. */
-    mp = create_empty(name, n, elt_size, 0,
-                      elt_size - sizeof(struct rte_mbuf), socket_id, flags,
-                      ops, aux);
-    if (!mp) {
-        return NULL;
-    }
-
-    ret = rte_mempool_populate_default(mp);
-    if (ret < 0 || !is_one_row(mp, n, unit)) {
-        iovtee_pool_destroy(mp);
-        rte_errno = ret < 0 ? -ret : ENOMEM;
-        return NULL;
-    }
-    pool = mp->pool_data;
-    pool->ready = true;
-    return mp;
-}
-
-/* Stores the distance in bytes between the elements of 'mp', which
- * iovtee_pool_create_shells() has made, in '*step' and returns the first. */
-void *
-iovtee_pool_first(struct rte_mempool *mp, uint32_t *step)
-{
-    struct rte_mempool_objhdr *hdr = STAILQ_FIRST(&mp->elt_list);
-
-    *step = pool_step(mp);
-    return RTE_PTR_ADD(hdr, sizeof *hdr);
-}
-
-static uint32_t
-pool_step(const struct rte_mempool *mp)
-{
-    return mp->header_size + mp->elt_size + mp->trailer_size;
-}
-
-/* Is each of the 'n' elements of 'mp' an odd number of 'unit's, always the
- * same one, behind the one before it? */
-static bool
-is_one_row(struct rte_mempool *mp, unsigned int n, unsigned int unit)
-{
-    const struct rte_mempool_objhdr *hdr;
-    const uint8_t *expected = NULL;
-    uint32_t step = pool_step(mp);
-    unsigned int count = 0;
-
-    STAILQ_FOREACH (hdr, &mp->elt_list, next) {
-        if (expected && expected != (const uint8_t *) hdr) {
-            return false;
-        }
-        expected = (const uint8_t *) hdr + step;
-        count++;
-    }
-    return count == n && step % unit == 0 && step / unit % 2;
+    return create_one(name, elt_size, 0, elt_size - sizeof(struct rte_mbuf),
+                      SOCKET_ID_ANY, ops, aux);
 }
 
 /* Creates a feed whose mbufs, wherever they come from, have room for at least
@@ -146,42 +79,8 @@ iovtee_pool_create_feed(const char *name, unsigned int data_room,
                         int socket_id, const struct iovtee_pool_ops *ops,
                         void *aux)
 {
-    struct rte_mempool *mp;
-    struct pool *pool;
-    int ret;
-
-    mp = create_empty(name, 1, sizeof(struct rte_mbuf), data_room, 0,
-                      socket_id, 0, ops, aux);
-    if (!mp) {
-        return NULL;
-    }
-
-    /* Nobody ever gets its one element, but vmxnet3 tells the NIC where the
-     * pool's memory begins, so there has to be some. */
-    ret = rte_mempool_populate_default(mp);
-    if (ret < 0) {
-        iovtee_pool_destroy(mp);
-        rte_errno = -ret;
-        return NULL;
-    }
-    pool = mp->pool_data;
-    pool->ready = true;
-    return mp;
-}
-
-/* Tells the owner of 'mp' what became of 'n' of its mbufs.  Does nothing if
- * 'mp' is not one of our pools, or if its owner does not count that. */
-void
-iovtee_pool_report(struct rte_mempool *mp, enum iovtee_border_event event,
-                   unsigned int n)
-{
-    if (rte_mempool_get_ops(mp->ops_index)->enqueue == pool_enqueue) {
-        const struct pool *pool = mp->pool_data;
-
-        if (pool->ops->report) {
-            pool->ops->report(pool->aux, event, n);
-        }
-    }
+    return create_one(name, sizeof(struct rte_mbuf), data_room, 0, socket_id,
+                      ops, aux);
 }
 
 /* Destroys 'mp', which no driver may use any more and of which no element may
@@ -200,18 +99,46 @@ iovtee_pool_destroy(struct rte_mempool *mp)
     }
 }
 
+/* Creates a pool with one element, which nobody ever gets.  (vmxnet3 tells the
+ * NIC where the pool's memory begins, so there has to be some, and DPDK calls
+ * a pool's operations only if it has some.) */
 static struct rte_mempool *
-create_empty(const char *name, unsigned int n, unsigned int elt_size,
-             unsigned int data_room, unsigned int priv_size, int socket_id,
-             unsigned int flags, const struct iovtee_pool_ops *ops, void *aux)
+create_one(const char *name, unsigned int elt_size, unsigned int data_room,
+           unsigned int priv_size, int socket_id,
+           const struct iovtee_pool_ops *ops, void *aux)
+{
+    struct rte_mempool *mp;
+    struct pool *pool;
+    int ret;
+
+    mp = create_empty(name, elt_size, data_room, priv_size, socket_id, ops,
+                      aux);
+    if (!mp) {
+        return NULL;
+    }
+    ret = rte_mempool_populate_default(mp);
+    if (ret < 0) {
+        iovtee_pool_destroy(mp);
+        rte_errno = -ret;
+        return NULL;
+    }
+    pool = mp->pool_data;
+    pool->ready = true;
+    return mp;
+}
+
+static struct rte_mempool *
+create_empty(const char *name, unsigned int elt_size, unsigned int data_room,
+             unsigned int priv_size, int socket_id,
+             const struct iovtee_pool_ops *ops, void *aux)
 {
     struct rte_pktmbuf_pool_private *priv;
     struct rte_mempool *mp;
     struct pool *pool;
     int ret;
 
-    mp = rte_mempool_create_empty(name, n, elt_size, 0, sizeof *priv,
-                                  socket_id, flags);
+    mp = rte_mempool_create_empty(name, 1, elt_size, 0, sizeof *priv,
+                                  socket_id, 0);
     if (!mp) {
         return NULL;
     }

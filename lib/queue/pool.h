@@ -24,8 +24,8 @@
  * to the mempool that each mbuf names.  That is all we need to put a guest's
  * buffers into a NIC without changing a driver:
  *
- *    - A *shell pool* owns the mbuf shells of one guest receive queue.  An
- *      mbuf that OVS or a driver frees comes back to 'put'; nobody gets one by
+ *    - A *home* is named by mbufs of the caller's (queue/shells).  An mbuf
+ *      that OVS or a driver frees comes back to 'put'; nobody gets one by
  *      allocating from the pool.
  *
  *    - A *feed* has no elements to give.  It is what a NIC's receive queue is
@@ -40,12 +40,10 @@
  * =======
  *
  * 'get' runs where the driver refills: on the PMD thread that polls the queue,
- * or on the thread that starts the device.  'put' and 'report' run on any thread. */
+ * or on the thread that starts the device.  'put' runs on any thread. */
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#include "queue/mark.h"
 
 struct rte_mempool;
 
@@ -56,22 +54,14 @@ struct iovtee_pool_ops {
 
     /* Takes back the 'n' mbufs in 'objs'. */
     void (*put)(void *aux, void *const *objs, unsigned int n);
-
-    /* Counts what became of 'n' mbufs at the border (queue/mark.h).  May be
-     * null. */
-    void (*report)(void *aux, enum iovtee_border_event, unsigned int n);
 };
 
-struct rte_mempool *iovtee_pool_create_shells(
-    const char *name, unsigned int n, unsigned int elt_size,
-    unsigned int unit, int socket_id, const struct iovtee_pool_ops *,
+struct rte_mempool *iovtee_pool_create_home(
+    const char *name, unsigned int elt_size, const struct iovtee_pool_ops *,
     void *aux);
-void *iovtee_pool_first(struct rte_mempool *, uint32_t *step);
 struct rte_mempool *iovtee_pool_create_feed(
     const char *name, unsigned int data_room, int socket_id,
     const struct iovtee_pool_ops *, void *aux);
-void iovtee_pool_report(struct rte_mempool *, enum iovtee_border_event,
-                        unsigned int n);
 void iovtee_pool_destroy(struct rte_mempool *);
 
 #endif /* pool.h */

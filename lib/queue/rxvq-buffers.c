@@ -94,7 +94,7 @@ iovtee_rxvq_post(struct iovtee_rxvq *vq, void *objs[], unsigned int n,
     }
 
     ovs_spin_lock(&vq->lock);
-    if (OVS_UNLIKELY(vq->state != IOVTEE_RXVQ_RUNNING)) {
+    if (OVS_UNLIKELY(vq->state != IOVTEE_RXVQ_RUNNING || !vq->row)) {
         goto out;
     }
     if (OVS_UNLIKELY(iovtee_vring_is_logged(&vq->vring))) {
@@ -161,7 +161,7 @@ iovtee_rxvq_received(struct iovtee_rxvq *vq, struct dp_packet *packets[],
 
         if (OVS_UNLIKELY(packet->mbuf.nb_segs != 1)
             ? vq_owns_any(vq, &packet->mbuf)
-            : (packet->mbuf.pool == vq->shells
+            : (iovtee_rxvq_owns(vq, packet)
                && !vq_normalise(vq, &packet->mbuf))) {
             bad[n_bad++] = packet;
         } else {
@@ -447,7 +447,7 @@ static bool
 vq_owns_any(struct iovtee_rxvq *vq, const struct rte_mbuf *mbuf)
 {
     for (; mbuf; mbuf = mbuf->next) {
-        if (mbuf->pool == vq->shells) {
+        if (iovtee_rxvq_owns(vq, mbuf)) {
             vq->counters.dropped[IOVTEE_DROP_SCATTERED]++;
             return true;
         }

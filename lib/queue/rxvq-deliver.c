@@ -148,7 +148,7 @@ iovtee_rxvq_deliver(struct iovtee_rxvq *vq, struct dp_packet *packets[],
 static bool
 is_own(const struct iovtee_rxvq *vq, const struct dp_packet *packet)
 {
-    return packet->source == DPBUF_DPDK && packet->mbuf.pool == vq->shells;
+    return packet->source == DPBUF_DPDK && iovtee_rxvq_owns(vq, packet);
 }
 
 /* Can 'packet' be delivered by a used-ring entry alone?  If its buffer begins
@@ -522,6 +522,8 @@ copy_reason(const struct iovtee_rxvq *vq, const struct dp_packet *packet,
 
     if (is_own(vq, packet)) {
         return IOVTEE_COPY_MOVED;
+    } else if (zero_copy && vq->no_memory) {
+        return IOVTEE_COPY_MEMORY;
     } else if (!zero_copy || peer_port_id == UINT32_MAX) {
         return IOVTEE_COPY_DISABLED;
     } else if (packet->source != DPBUF_DPDK) {

@@ -48,6 +48,7 @@ iovtee_rxvq_get_info(struct iovtee_rxvq *vq, struct iovtee_rxvq_info *info)
         info->mem_size += iovtee_guestmem_region(vq->mem, i)->size;
     }
     info->numa_id = vq->numa_id;
+    info->shells_size = vq->row ? (size_t) vq->size * vq->shell_step : 0;
     info->logged = iovtee_vring_is_logged(&vq->vring);
     info->n_loans = vq->n_loans;
     info->n_paused = vq->n_paused;

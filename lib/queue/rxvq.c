@@ -26,12 +26,9 @@
 #include <errno.h>
 
 #include <linux/virtio_net.h>
-#include <rte_errno.h>
 #include <rte_mbuf.h>
-#include <rte_mempool.h>
 
 #include "openvswitch/vlog.h"
-#include "queue/pool.h"
 #include "timeval.h"
 #include "util.h"
 
@@ -56,7 +53,7 @@ static struct ovs_list retired OVS_GUARDED_BY(retired_mutex)
 static void vq_destroy(struct iovtee_rxvq *);
 static void vq_init_heads(struct iovtee_heads *, uint32_t size);
 static int vq_init_vring(struct iovtee_rxvq *, struct iovtee_inflight *);
-static int vq_init_shells(struct iovtee_rxvq *);
+static uint32_t invert(uint32_t x);
 static void vq_resume_inflight(struct iovtee_rxvq *);
 static void vq_give_filler(struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);
@@ -65,15 +62,9 @@ static void vq_leave_buffers(struct iovtee_rxvq *vq)
 static void vq_forget_buffers(struct iovtee_rxvq *vq, bool give)
     OVS_REQUIRES(vq->lock);
 
-static const struct iovtee_pool_ops shell_ops = {
-    .get = NULL,
-    .put = iovtee_rxvq_home,
-    .report = iovtee_rxvq_report,
-};
-
 /* Creates a queue for the ring that 'config' describes, suspended: see
  * iovtee_rxvq_resume().  Returns NULL, having logged why, if the ring is not
- * where the guest has memory or if DPDK's memory is exhausted. */
+ * where the guest has memory. */
 struct iovtee_rxvq *
 iovtee_rxvq_create(const struct iovtee_rxvq_config *config)
     OVS_NO_THREAD_SAFETY_ANALYSIS
@@ -103,6 +94,9 @@ iovtee_rxvq_create(const struct iovtee_rxvq_config *config)
     atomic_init(&vq->peer_port_id, UINT32_MAX);
     ovs_spin_init(&vq->lock);
     vq->state = IOVTEE_RXVQ_SUSPENDED;
+    vq->shell_step = iovtee_shells_step();
+    vq->shell_inverse = invert(vq->shell_step / IOVTEE_SHELLS_UNIT);
+    ovs_list_init(&vq->bare_node);
 
     iovtee_ledger_init(&vq->ledger, vq->size);
     vq_init_heads(&vq->idle, vq->size);
@@ -114,13 +108,6 @@ iovtee_rxvq_create(const struct iovtee_rxvq_config *config)
         VLOG_WARN("%s: receive queue %u is unusable: its ring of %u entries "
                   "does not lie in guest memory (%s)", vq->port, vq->q,
                   vq->size, ovs_strerror(error));
-        goto error;
-    }
-    error = vq_init_shells(vq);
-    if (error) {
-        VLOG_WARN("%s: receive queue %u is unusable: no memory for %u "
-                  "packets (%s)", vq->port, vq->q, vq->size,
-                  ovs_strerror(error));
         goto error;
     }
     vq_resume_inflight(vq);
@@ -160,6 +147,7 @@ iovtee_rxvq_sweep(void)
     struct iovtee_rxvq *vq;
     size_t n_left = 0;
 
+    iovtee_rxvq_sweep_bare();
     ovs_mutex_lock(&retired_mutex);
     LIST_FOR_EACH_SAFE (vq, retired_node, &retired) {
         bool home;
@@ -384,7 +372,7 @@ static void
 vq_destroy(struct iovtee_rxvq *vq)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
-    iovtee_pool_destroy(vq->shells);
+    iovtee_shells_destroy(vq->row);
     iovtee_vring_destroy(&vq->vring);
     iovtee_ledger_destroy(&vq->ledger);
     iovtee_guestmem_unref(vq->mem);
@@ -405,21 +393,6 @@ vq_init_heads(struct iovtee_heads *heads, uint32_t size)
     heads->ring = xcalloc(size, sizeof *heads->ring);
     heads->mask = size - 1;
     heads->first = heads->end = 0;
-}
-
-static void
-init_shell(struct rte_mempool *mp, void *vq_ OVS_UNUSED, void *packet_,
-           unsigned int i OVS_UNUSED)
-{
-    struct dp_packet *packet = packet_;
-
-    memset(packet, 0, sizeof *packet);
-    packet->mbuf.pool = mp;
-    packet->mbuf.priv_size = sizeof *packet - sizeof(struct rte_mbuf);
-    packet->mbuf.nb_segs = 1;
-    packet->mbuf.port = RTE_MBUF_PORT_INVALID;
-    rte_mbuf_refcnt_set(&packet->mbuf, 1);
-    dp_packet_init_dpdk(packet);
 }
 
 /* Initializes the ring of 'vq', to go on where a predecessor that died left
@@ -494,31 +467,6 @@ invert(uint32_t x)
         inverse *= 2 - x * inverse;
     }
     return inverse;
-}
-
-static int
-vq_init_shells(struct iovtee_rxvq *vq)
-{
-    static atomic_count seq = ATOMIC_COUNT_INIT(0);
-    char name[RTE_MEMPOOL_NAMESIZE];
-    unsigned int n;
-
-    if (!iovtee_mark_init()) {
-        return rte_errno;
-    }
-    snprintf(name, sizeof name, "iovtee-rxvq-%u", atomic_count_inc(&seq));
-    vq->shells = iovtee_pool_create_shells(name, vq->size,
-                                           sizeof(struct dp_packet),
-                                           IOVTEE_RXVQ_SHELL_UNIT,
-                                           MAX(vq->numa_id, SOCKET_ID_ANY),
-                                           &shell_ops, vq);
-    if (!vq->shells) {
-        return rte_errno;
-    }
-    vq->shell0 = iovtee_pool_first(vq->shells, &vq->shell_step);
-    vq->shell_inverse = invert(vq->shell_step / IOVTEE_RXVQ_SHELL_UNIT);
-    n = rte_mempool_obj_iter(vq->shells, init_shell, vq);
-    return n == vq->size ? 0 : ENOMEM;
 }
 
 /* Gives buffer 'head' back with a frame that every guest ignores. */

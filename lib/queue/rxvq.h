@@ -25,7 +25,8 @@
  * *shell* for each descriptor head.  A shell is a complete struct dp_packet
  * without a buffer of its own; it is lent the guest's buffer of the same head.
  * Nothing is allocated on the path: shells lie in one row, so that head and
- * shell follow from each other by arithmetic.
+ * shell follow from each other by arithmetic.  A queue has shells only while
+ * a NIC needs them.
  *
  * The life of a buffer
  * ====================
@@ -91,6 +92,7 @@
 #include "queue/notifier.h"
 #include "queue/ring-setup.h"
 #include "queue/ringstats.h"
+#include "queue/shells.h"
 #include "virtio/inflight.h"
 #include "virtio/ledger.h"
 #include "virtio/vring.h"
@@ -100,6 +102,8 @@
 #define IOVTEE_COPY_REASONS                                                 \
     REASON(DISABLED, "disabled",                                            \
            "zero-copy is off or not possible for this port")                \
+    REASON(MEMORY, "memory",                                                \
+           "there was no memory to lend the guest's buffers")               \
     REASON(MIGRATION, "migration", "the guest is being migrated")           \
     REASON(HOST_BUFFER, "host_buffer",                                      \
            "the NIC had received the frame into a buffer of the host")      \
@@ -215,6 +219,7 @@ struct iovtee_rxvq_info {
     bool logged;                        /* Is the guest being migrated? */
     unsigned int n_loans;               /* Queues of NICs that are lent to, */
     unsigned int n_paused;              /* and for how many it is paused. */
+    size_t shells_size;                 /* Bytes of its shells, 0 if none. */
 };
 
 /* A buffer of the guest.  Valid unless it is in IOVTEE_GUEST. */
@@ -286,10 +291,7 @@ struct iovtee_rxvq {
     int numa_id;                        /* Of guest memory, -1 if unknown. */
     struct iovtee_ring_setup ring;      /* As the session described it. */
     struct iovtee_guestmem *mem;        /* One reference. */
-    struct rte_mempool *shells;         /* Home of all shells... */
-    uint8_t *shell0;                    /* ...of which this is that of head 0,
-                                         * and the others follow... */
-    uint32_t shell_step;                /* ...at this distance in bytes. */
+    uint32_t shell_step;                /* Distance of shells in bytes. */
     uint32_t shell_inverse;             /* See iovtee_rxvq_head(). */
 
     struct ovs_refcount ref_cnt;
@@ -319,6 +321,15 @@ struct iovtee_rxvq {
     uint32_t n_orphans OVS_GUARDED;     /* Shells out after 'finish'. */
     bool reported OVS_GUARDED;          /* Was the ring's fault logged? */
 
+    /* The shells, while there are any: see iovtee_rxvq_equip(). */
+    struct rte_mempool *shells;         /* Home of these and others. */
+    uint8_t *shell0;                    /* That of head 0.  Read without the
+                                         * lock by iovtee_rxvq_owns(). */
+    struct iovtee_shells *row OVS_GUARDED;
+    unsigned int n_equipped OVS_GUARDED; /* NIC queues that need them. */
+    bool no_memory OVS_GUARDED;         /* Was there none for them? */
+    struct ovs_list bare_node;          /* In 'bare', queue/rxvq-equip.c. */
+
     /* Heads in IOVTEE_IDLE.  Those on 'idle' can be lent to a NIC, those on
      * 'unfit' only be copied into. */
     struct iovtee_heads idle OVS_GUARDED;
@@ -338,8 +349,16 @@ struct iovtee_rxvq {
     struct iovtee_rxvq_counters counters;
 };
 
-/* Shells lie an odd number of these apart. */
-#define IOVTEE_RXVQ_SHELL_UNIT 64
+/* Is 'packet' a shell of 'vq'?  May be called without the lock by threads that
+ * are known to RCU. */
+static inline bool
+iovtee_rxvq_owns(const struct iovtee_rxvq *vq, const void *packet)
+{
+    uint8_t *shell0 = __atomic_load_n(&vq->shell0, __ATOMIC_RELAXED);
+
+    return ((uintptr_t) packet - (uintptr_t) shell0
+            < (size_t) vq->size * vq->shell_step);
+}
 
 /* Returns the shell of descriptor head 'head'. */
 static inline struct dp_packet *
@@ -357,7 +376,7 @@ iovtee_rxvq_head(const struct iovtee_rxvq *vq, const struct dp_packet *shell)
 {
     size_t distance = (const uint8_t *) shell - vq->shell0;
 
-    return (uint32_t) (distance / IOVTEE_RXVQ_SHELL_UNIT) * vq->shell_inverse;
+    return (uint32_t) (distance / IOVTEE_SHELLS_UNIT) * vq->shell_inverse;
 }
 
 struct iovtee_rxvq *iovtee_rxvq_create(const struct iovtee_rxvq_config *);
@@ -392,7 +411,9 @@ void iovtee_rxvq_set_callfd(struct iovtee_rxvq *, int callfd);
 bool iovtee_rxvq_same_ring(const struct iovtee_rxvq *,
                            const struct iovtee_ring_setup *);
 
-/* The NIC's side. */
+/* The NIC's side.  (The first two in queue/rxvq-equip.c.) */
+int iovtee_rxvq_equip(struct iovtee_rxvq *);
+void iovtee_rxvq_unequip(struct iovtee_rxvq *);
 unsigned int iovtee_rxvq_post(struct iovtee_rxvq *, void *objs[],
                               unsigned int n, bool all, uint32_t max_frame,
                               struct iovtee_loan *, bool *unfit);
@@ -436,6 +457,7 @@ void iovtee_rxvq_sort(struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);
 void iovtee_rxvq_report(void *vq_, enum iovtee_border_event, unsigned int n);
 void iovtee_rxvq_free_loans(struct iovtee_rxvq *vq);
+void iovtee_rxvq_sweep_bare(void);
 void iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n);
 void iovtee_rxvq_mark_lent(const struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);

@@ -250,6 +250,19 @@ tests_unit_test_rxvq_copy_LDADD = $(UNIT_OVS_LIBS)
 tests_unit_test_rxvq_copy_DEPENDENCIES = $(UNIT_OVS_BUILT)
 tests_unit_test_rxvq_copy_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
 
+check_PROGRAMS += tests/unit/test-rxvq-equip
+tests_unit_test_rxvq_equip_SOURCES = \
+	tests/unit/test-rxvq-equip.c \
+	tests/unit/unit-eal.h \
+	tests/unit/rxvq-fixture.c \
+	tests/unit/rxvq-fixture.h \
+	$(UNIT_SOURCES)
+tests_unit_test_rxvq_equip_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_rxvq_equip_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_rxvq_equip_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_rxvq_equip_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_rxvq_equip_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
 check_PROGRAMS += tests/unit/test-rxvq-hostile
 tests_unit_test_rxvq_hostile_SOURCES = \
 	tests/unit/test-rxvq-hostile.c \
@@ -308,6 +321,7 @@ $(tests_unit_test_session_OBJECTS) \
 $(tests_unit_test_tee_OBJECTS) \
 $(tests_unit_test_rxvq_OBJECTS) \
 $(tests_unit_test_rxvq_copy_OBJECTS) \
+$(tests_unit_test_rxvq_equip_OBJECTS) \
 $(tests_unit_test_rxvq_hostile_OBJECTS) \
 $(tests_unit_test_rxvq_life_OBJECTS) \
 $(tests_unit_test_rxvq_log_OBJECTS): \

@@ -107,6 +107,7 @@ vq_fixture_open(struct vq_fixture *f, uint16_t last_avail, uint16_t last_used)
     CHECK(f->vq);
     atomic_store_relaxed(&f->vq->peer_port_id, VQ_PEER);
     CHECK(iovtee_rxvq_same_ring(f->vq, s));
+    CHECK(p->bare || !iovtee_rxvq_equip(f->vq));
     iovtee_rxvq_resume(f->vq, f->callfd, NULL);
 }
 

@@ -57,6 +57,7 @@ struct vq_params {
     bool guest_csum;            /* Does the guest take partial checksums? */
     bool event_idx;
     bool no_zero_copy;          /* Is zero-copy off? */
+    bool bare;                  /* Does no NIC need shells yet? */
     bool endless;               /* Is there memory at VQ_ENDLESS_GPA? */
     struct iovtee_inflight *inflight;
 };

@@ -1,0 +1,187 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* A row is one piece of DPDK's heap, which takes no memzone.  In front of each
+ * shell there are IOVTEE_SHELLS_UNIT bytes, at whose end DPDK has the header
+ * that elements of mempools have; the beginning names the row. */
+
+#include <config.h>
+
+#include "queue/shells.h"
+
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include "dp-packet.h"
+#include "openvswitch/thread.h"
+#include "queue/pool.h"
+#include "util.h"
+
+/* What is in front of a shell. */
+struct prefix {
+    struct iovtee_shells *row;
+    uint8_t pad[IOVTEE_SHELLS_UNIT - sizeof(struct iovtee_shells *)
+                - sizeof(struct rte_mempool_objhdr)];
+    struct rte_mempool_objhdr hdr;
+};
+BUILD_ASSERT_DECL(sizeof(struct prefix) == IOVTEE_SHELLS_UNIT);
+
+static void put_shells(void *aux, void *const *objs, unsigned int n);
+
+static const struct iovtee_pool_ops home_ops = {
+    .get = NULL,
+    .put = put_shells,
+};
+
+static struct ovs_mutex home_mutex = OVS_MUTEX_INITIALIZER;
+static struct rte_mempool *home; /* Written once, with the mutex. */
+
+/* Returns the mempool of all shells, or NULL if there is no memory for it. */
+struct rte_mempool *
+iovtee_shells_home(void)
+{
+    struct rte_mempool *mp;
+
+    ovs_mutex_lock(&home_mutex);
+    mp = home;
+    if (!mp && iovtee_mark_init()) {
+        mp = iovtee_pool_create_home("iovtee-shells",
+                                     sizeof(struct dp_packet), &home_ops,
+                                     NULL);
+        __atomic_store_n(&home, mp, __ATOMIC_RELEASE);
+    }
+    ovs_mutex_unlock(&home_mutex);
+    return mp;
+}
+
+/* Returns how far apart shells are, in bytes. */
+uint32_t
+iovtee_shells_step(void)
+{
+    uint32_t units = DIV_ROUND_UP(sizeof(struct prefix)
+                                  + sizeof(struct dp_packet),
+                                  IOVTEE_SHELLS_UNIT);
+
+    return (units | 1) * IOVTEE_SHELLS_UNIT;
+}
+
+static void
+init_shell(struct iovtee_shells *row, uint32_t i, struct rte_mempool *mp)
+{
+    struct dp_packet *packet = (void *) (row->first + (size_t) i * row->step);
+    struct prefix *prefix = (struct prefix *) packet - 1;
+
+    prefix->row = row;
+    prefix->hdr.mp = mp;
+    prefix->hdr.iova = RTE_BAD_IOVA;
+    packet->mbuf.pool = mp;
+    packet->mbuf.priv_size = sizeof *packet - sizeof(struct rte_mbuf);
+    packet->mbuf.nb_segs = 1;
+    packet->mbuf.port = RTE_MBUF_PORT_INVALID;
+    rte_mbuf_refcnt_set(&packet->mbuf, 1);
+    dp_packet_init_dpdk(packet);
+}
+
+/* Makes a row of 'n' shells on NUMA node 'socket_id' or, if that is
+ * SOCKET_ID_ANY or has no memory left, on any.  Returns NULL if there is no
+ * memory. */
+struct iovtee_shells *
+iovtee_shells_create(uint32_t n, int socket_id,
+                     const struct iovtee_shells_ops *ops, void *aux)
+{
+    struct rte_mempool *mp = iovtee_shells_home();
+    uint32_t step = iovtee_shells_step();
+    struct iovtee_shells *row;
+    uint8_t *memory = NULL;
+
+    if (mp) {
+        memory = rte_zmalloc_socket("iovtee-shells", (size_t) n * step,
+                                    IOVTEE_SHELLS_UNIT, socket_id);
+        if (!memory && socket_id != SOCKET_ID_ANY) {
+            memory = rte_zmalloc("iovtee-shells", (size_t) n * step,
+                                 IOVTEE_SHELLS_UNIT);
+        }
+    }
+    if (!memory) {
+        return NULL;
+    }
+
+    row = xmalloc(sizeof *row);
+    *row = (struct iovtee_shells) {
+        .first = memory + sizeof(struct prefix),
+        .step = step,
+        .n = n,
+        .ops = ops,
+        .aux = aux,
+    };
+    for (uint32_t i = 0; i < n; i++) {
+        init_shell(row, i, mp);
+    }
+    return row;
+}
+
+/* Destroys 'row', of which all shells are home.  Accepts NULL. */
+void
+iovtee_shells_destroy(struct iovtee_shells *row)
+{
+    if (row) {
+        rte_free(row->first - sizeof(struct prefix));
+        free(row);
+    }
+}
+
+/* Returns the row that 'packet', which the caller has, is a shell of, or NULL
+ * if it is none. */
+struct iovtee_shells *
+iovtee_shells_row(const struct dp_packet *packet)
+{
+    struct rte_mempool *mp = __atomic_load_n(&home, __ATOMIC_ACQUIRE);
+
+    return (mp && packet->source == DPBUF_DPDK && packet->mbuf.pool == mp
+            ? ((const struct prefix *) packet - 1)->row : NULL);
+}
+
+/* Tells the owner of 'row' what became of 'n' of its shells, of which the
+ * caller has one.  Does nothing if 'row' is NULL. */
+void
+iovtee_shells_report(struct iovtee_shells *row, enum iovtee_border_event event,
+                     unsigned int n)
+{
+    if (row) {
+        row->ops->report(row->aux, event, n);
+    }
+}
+
+/* The mempool's callback for shells that were freed, of any rows.  A row may
+ * be gone once it has got its last one. */
+static void
+put_shells(void *aux OVS_UNUSED, void *const *objs, unsigned int n)
+{
+    while (n) {
+        const struct prefix *prefix = (const struct prefix *) objs[0] - 1;
+        struct iovtee_shells *row = prefix->row;
+        const size_t size = (size_t) row->n * row->step;
+        unsigned int k = 1;
+
+        while (k < n && (size_t) ((uint8_t *) objs[k] - row->first) < size) {
+            k++;
+        }
+        row->ops->put(row->aux, objs, k);
+        objs += k;
+        n -= k;
+    }
+}

@@ -94,6 +94,7 @@ lib_libiovtee_a_SOURCES = \
 	lib/queue/shells.h \
 	lib/session/session-events.c \
 	lib/session/session-message.c \
+	lib/session/session-message.h \
 	lib/session/session-private.h \
 	lib/session/session-registry.c \
 	lib/session/session-ring.c \

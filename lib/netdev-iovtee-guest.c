@@ -169,6 +169,35 @@ socket_path(const struct netdev_iovtee *dev, const struct smap *args,
                         netdev_get_name(&dev->up)));
 }
 
+/* Returns true if the values in 'args' of the port called 'name' make sense,
+ * otherwise false, with a sentence in '*errp'. */
+static bool
+check_values(const char *name, const struct smap *args, char **errp)
+{
+    const char *zero_copy = smap_get_def(args, "rx-zero-copy", "true");
+    const char *exposes = smap_get_def(args, "peer-rxq-exposes-frames",
+                                       "false");
+
+    if (!smap_get(args, "vhost-server-path") && strpbrk(name, "/\\")) {
+        *errp = xasprintf("'%s' cannot be the name of a socket in the "
+                          "directory of sockets: set vhost-server-path",
+                          name);
+        return false;
+    }
+    if (strcmp(zero_copy, "true") && strcmp(zero_copy, "false")
+        && strcmp(zero_copy, "always")) {
+        *errp = xasprintf("rx-zero-copy '%s' is neither true nor false nor "
+                          "always", zero_copy);
+        return false;
+    }
+    if (strcmp(exposes, "true") && strcmp(exposes, "false")) {
+        *errp = xasprintf("peer-rxq-exposes-frames '%s' is neither true nor "
+                          "false", exposes);
+        return false;
+    }
+    return true;
+}
+
 /* Applies the options in 'args' that need no reconfiguration.  Returns 0 if
  * successful, with a sentence in '*errp' if there is anything that the user
  * should know; otherwise a positive errno value, '*errp' says why, and nothing
@@ -182,7 +211,6 @@ apply_config(struct netdev_iovtee *dev, struct iovtee_guest_port *port,
         "rx-zero-copy", "tx-retries-max", "tx-zero-copy",
         "vhost-server-path",
     };
-    const char *name = netdev_get_name(&dev->up);
     const char *zero_copy = smap_get_def(args, "rx-zero-copy", "true");
     const char *exposes = smap_get_def(args, "peer-rxq-exposes-frames",
                                        "false");
@@ -192,24 +220,8 @@ apply_config(struct netdev_iovtee *dev, struct iovtee_guest_port *port,
     char *remark = NULL;
     int error;
 
-    if (!smap_get(args, "vhost-server-path") && strpbrk(name, "/\\")) {
-        *errp = xasprintf("'%s' cannot be the name of a socket in the "
-                          "directory of sockets: set vhost-server-path",
-                          name);
-        return EINVAL;
-    }
-    if (strcmp(zero_copy, "true") && strcmp(zero_copy, "false")
-        && strcmp(zero_copy, "always")) {
-        *errp = xasprintf("rx-zero-copy '%s' is neither true nor false nor "
-                          "always", zero_copy);
-        return EINVAL;
-    }
-    if (strcmp(exposes, "true") && strcmp(exposes, "false")) {
-        *errp = xasprintf("peer-rxq-exposes-frames '%s' is neither true nor "
-                          "false", exposes);
-        return EINVAL;
-    }
-    if (!check_peer(dev, peer, errp)) {
+    if (!check_values(netdev_get_name(&dev->up), args, errp)
+        || !check_peer(dev, peer, errp)) {
         return EINVAL;
     }
     error = iovtee_tee_set_peer(port->guest->tee, peer,

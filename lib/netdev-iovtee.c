@@ -111,8 +111,9 @@ show_retired(struct ds *s)
         ds_put_format(s, "retired: receive queue %u of %s keeps %"PRIu64" MiB "
                       "of a guest that is gone\n", r->q, r->port,
                       r->mem_size >> 20);
-        ds_put_format(s, "  for %lld.%03lld s, %"PRIu32" buffers out, of which "
-                      "%"PRIu32" sent by NICs", r->age / 1000, r->age % 1000,
+        ds_put_format(s, "  for %lld.%03lld s, %"PRIu32" buffers out, of "
+                      "which %"PRIu32" sent by NICs",
+                      r->age / 1000, r->age % 1000,
                       r->n_out, r->n_sent);
         if (nic) {
             ds_put_format(s, ", one in transmit queue %"PRIu16" of %s",

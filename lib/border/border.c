@@ -22,13 +22,13 @@
  * extraction, which is on the near side itself).  A symmetric hash extracts
  * the flow, and so does an L4 hash of a packet without an RSS hash: the packet
  * gets offsets that are those of another flow, perhaps, than that which the
- * next actions are for, so both are on the far side.  VLAN tags are pushed and popped by moving twelve
- * bytes; whether there is one to pop is asked once.  Sets of Ethernet, IPv4,
- * TCP and UDP fields write where flow extraction has found the header, and
- * what they read beforehand goes into a checksum, or into a comparison with
- * what they are about to write.  Sets of other fields walk over headers or
- * options, or compute a checksum over what is there, so they are on the far
- * side. */
+ * next actions are for, so both are on the far side.  VLAN tags are pushed and
+ * popped by moving twelve bytes; whether there is one to pop is asked once.
+ * Sets of Ethernet, IPv4, TCP and UDP fields write where flow extraction has
+ * found the header, and what they read beforehand goes into a checksum, or
+ * into a comparison with what they are about to write.  Sets of other fields
+ * walk over headers or options, or compute a checksum over what is there, so
+ * they are on the far side. */
 
 #include <config.h>
 

@@ -259,8 +259,8 @@ iovtee_rxvq_drain(struct iovtee_rxvq *vq)
 
 /* Stops 'vq', which must be coupled with no NIC any more: after return guest
  * memory is neither read nor written, save by packets that did not leave the
- * switch within IOVTEE_RXVQ_SUSPEND_US, such as those that wait to be sent by a
- * slow port. */
+ * switch within IOVTEE_RXVQ_SUSPEND_US, such as those that wait to be sent by
+ * a slow port. */
 void
 iovtee_rxvq_suspend(struct iovtee_rxvq *vq)
 {

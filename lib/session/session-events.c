@@ -27,6 +27,7 @@
 
 #include "coverage.h"
 #include "openvswitch/vlog.h"
+#include "session/session-message.h"
 #include "virtio/busfault.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_session_events);
@@ -95,31 +96,7 @@ COVERAGE_DEFINE(iovtee_session_refused);
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 static struct vlog_rate_limit info_rl = VLOG_RATE_LIMIT_INIT(60, 60);
 
-/* The requests of vhost-user that matter here. */
-enum {
-    REQ_NONE = 0,
-    REQ_SET_FEATURES = 2,
-    REQ_RESET_OWNER = 4,
-    REQ_SET_MEM_TABLE = 5,
-    REQ_SET_LOG_BASE = 6,
-    REQ_SET_VRING_NUM = 8,
-    REQ_SET_VRING_ADDR = 9,
-    REQ_SET_VRING_BASE = 10,
-    REQ_GET_VRING_BASE = 11,
-    REQ_SET_VRING_KICK = 12,
-    REQ_SET_VRING_CALL = 13,
-    REQ_IOTLB_MSG = 22,
-    REQ_POSTCOPY_ADVISE = 28,
-    REQ_POSTCOPY_LISTEN = 29,
-    REQ_POSTCOPY_END = 30,
-    REQ_GET_INFLIGHT_FD = 31,
-    REQ_SET_INFLIGHT_FD = 32,
-};
-
 #define LOG_ALL (UINT64_C(1) << VHOST_F_LOG_ALL)
-
-/* Bits of a ring's number in SET_VRING_KICK and SET_VRING_CALL. */
-#define MSG_VRING_MASK 0xff
 
 /* Tells the owner that something has changed. */
 static void

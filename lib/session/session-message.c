@@ -14,19 +14,23 @@
  * limitations under the License.
  */
 
-/* What comes with a message of vhost-user: the memory table and files. */
+/* What comes with a message of vhost-user: the memory table and files.  For
+ * librte_vhost's thread. */
 
 #include <config.h>
 
-#include "session/session-private.h"
+#include "session/session-message.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <rte_version.h>
+
+#include "util.h"
 
 /* librte_vhost does not close the file descriptors of a message that a handler
  * of its user's has refused, and leaves one open of a memory table that it

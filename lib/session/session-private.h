@@ -184,28 +184,6 @@ void session_totals_restart__(struct iovtee_session *s)
 /* session-socket.c. */
 int iovtee_session_try_listen__(const char *path, char **errp);
 
-/* Where things are in a message of vhost-user, in bytes. */
-enum {
-    MSG_REQUEST = 0,
-    MSG_PAYLOAD = 12,
-    MSG_MEM_N = MSG_PAYLOAD,            /* Number of regions, 32 bits... */
-    MSG_MEM_REGIONS = MSG_PAYLOAD + 8,  /* ...and the regions. */
-    MSG_LOG_SIZE = MSG_PAYLOAD,         /* Of the bitmap of writes... */
-    MSG_LOG_OFFSET = MSG_PAYLOAD + 8,   /* ...and where it is in its file. */
-};
-
-/* One of the regions. */
-struct msg_mem_region {
-    uint64_t gpa;
-    uint64_t size;
-    uint64_t user_va;           /* In the front-end's address space. */
-    uint64_t mmap_offset;
-};
-
-/* session-message.c. */
-const char *session_message_check_table__(const uint8_t *msg);
-bool session_message_close_fds__(uint8_t *msg);
-
 /* session-events.c. */
 extern const struct rte_vhost_device_ops iovtee_session_device_ops__;
 void iovtee_session_forget__(struct iovtee_session *);

@@ -80,10 +80,11 @@ __wrap_odp_execute_actions(void *dp, struct dp_packet_batch *batch,
                            bool steal, const struct nlattr *actions,
                            size_t len, odp_execute_cb cb)
 {
+    struct dp_packet_batch copies;
+
     if (OVS_UNLIKELY(!steal || iovtee_border_is_far(actions, len))
         && iovtee_border_any_marked(batch)) {
         const struct execute_aux *aux = dp;
-        struct dp_packet_batch copies;
 
         if (steal) {
             iovtee_border_move(batch, aux->flow);

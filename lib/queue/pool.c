@@ -39,6 +39,10 @@ struct pool {
     bool ready;                 /* Fully populated? */
 };
 
+/* What the last home, which is there as long as the process, has as 'pool'.
+ * Its mempool is in memory of DPDK's, where leak checkers do not look. */
+static void *volatile last_home OVS_UNUSED;
+
 static struct rte_mempool *create_one(const char *name,
                                       unsigned int elt_size,
                                       unsigned int data_room,
@@ -65,8 +69,14 @@ iovtee_pool_create_home(const char *name, unsigned int elt_size,
     /* A data room of 0 and a private area up to the element's end: should
      * somebody detach an external buffer from such an mbuf, then it is left
      * with a buffer of length zero, which nobody can write to. */
-    return create_one(name, elt_size, 0, elt_size - sizeof(struct rte_mbuf),
-                      SOCKET_ID_ANY, ops, aux);
+    struct rte_mempool *mp = create_one(name, elt_size, 0,
+                                        elt_size - sizeof(struct rte_mbuf),
+                                        SOCKET_ID_ANY, ops, aux);
+
+    if (mp) {
+        last_home = mp->pool_config;
+    }
+    return mp;
 }
 
 /* Creates a feed whose mbufs, wherever they come from, have room for at least

@@ -132,8 +132,8 @@ strip(struct iovtee_rxvq *vq)
 }
 
 /* Frees the shells that are not needed any more. */
-void
-iovtee_rxvq_sweep_bare(void)
+static void
+sweep_bare(void)
 {
     struct iovtee_rxvq *vq;
 
@@ -146,4 +146,14 @@ iovtee_rxvq_sweep_bare(void)
         }
     }
     ovs_mutex_unlock(&bare_mutex);
+}
+
+/* Frees the shells that are not needed any more, and the retired queues whose
+ * last shell is home.  Returns how many queues are left of these.  Must be
+ * called from time to time by the main thread. */
+size_t
+iovtee_rxvq_sweep(void)
+{
+    sweep_bare();
+    return iovtee_rxvq_sweep_retired();
 }

@@ -140,14 +140,13 @@ iovtee_rxvq_unref(struct iovtee_rxvq *vq)
 }
 
 /* Frees the retired queues whose last shell is home, and returns how many are
- * left.  Must be called from time to time by the main thread. */
+ * left.  For iovtee_rxvq_sweep(). */
 size_t
-iovtee_rxvq_sweep(void)
+iovtee_rxvq_sweep_retired(void)
 {
     struct iovtee_rxvq *vq;
     size_t n_left = 0;
 
-    iovtee_rxvq_sweep_bare();
     ovs_mutex_lock(&retired_mutex);
     LIST_FOR_EACH_SAFE (vq, retired_node, &retired) {
         bool home;

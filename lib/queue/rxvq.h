@@ -457,7 +457,7 @@ void iovtee_rxvq_sort(struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);
 void iovtee_rxvq_report(void *vq_, enum iovtee_border_event, unsigned int n);
 void iovtee_rxvq_free_loans(struct iovtee_rxvq *vq);
-void iovtee_rxvq_sweep_bare(void);
+size_t iovtee_rxvq_sweep_retired(void);
 void iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n);
 void iovtee_rxvq_mark_lent(const struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);

@@ -91,6 +91,7 @@ void vq_fixture_init(struct vq_fixture *, const struct vq_params *);
 void vq_fixture_open(struct vq_fixture *, uint16_t last_avail,
                      uint16_t last_used);
 void vq_fixture_destroy(struct vq_fixture *);
+void vq_fixture_free(struct vq_fixture *);
 
 /* The guest. */
 int vq_post(struct vq_fixture *, uint32_t len);

@@ -34,7 +34,7 @@ send_1(struct iovtee_nic *nic, int qid, bool concurrent_txq)
     struct dp_packet_batch batch;
 
     dp_packet_batch_init(&batch);
-    dp_packet_batch_add(&batch, vq_switch_packet(60, 1));
+    dp_packet_batch_add(&batch, vq_host_packet(60, 1, VQ_PEER));
     CHECK(!iovtee_nic_send(nic, fake_eth_netdev(), qid, &batch,
                            concurrent_txq));
 }
@@ -382,6 +382,7 @@ test_fetch(void)
         iovtee_nic_close(rig.nic);
         fake_eth_close();
         iovtee_nic_destroy(rig.nic);
+        vq_fixture_free(&rig.lanes[0].guest);
     }
 }
 

@@ -123,6 +123,9 @@ is_action_far(const struct nlattr *a, bool on_clones)
     case OVS_ACTION_ATTR_USERSPACE:
         /* Parses the packet before anything else, which is all that a clone
          * needs. */
+    case OVS_ACTION_ATTR_TUNNEL_PUSH:
+        /* Puts headers in front, and asks only for the length of what is
+         * behind them and for a checksum over it. */
         return !on_clones;
 
     case OVS_ACTION_ATTR_SAMPLE:

@@ -418,6 +418,8 @@ test_nested(void)
             { "ct", OVS_ACTION_ATTR_CT, false, true },
             { "userspace, last", OVS_ACTION_ATTR_USERSPACE, true, true },
             { "userspace", OVS_ACTION_ATTR_USERSPACE, false, false },
+            { "tunnel_push, last", OVS_ACTION_ATTR_TUNNEL_PUSH, true, true },
+            { "tunnel_push", OVS_ACTION_ATTR_TUNNEL_PUSH, false, false },
             { "unknown", UNKNOWN_ACTION, false, true },
         };
 

@@ -334,8 +334,8 @@ map_at(void *at, int fd, uint64_t offset, uint64_t size)
 
 /* Maps 'size' bytes of file 'fd', at 'offset', before the guard and after
  * 'gap' bytes of address space that stay empty: should two regions of the same
- * size adjoin then DPDK takes them for one, and if it maps that anew for a NIC that
- * was plugged in then the kernel cannot unmap the one without the other.
+ * size adjoin then DPDK takes them for one, and if it maps that anew for a NIC
+ * that was plugged in then the kernel cannot unmap the one without the other.
  *
  * Returns the address, in which huge pages of up to 'gap' bytes fit, or
  * MAP_FAILED with errno set. */

@@ -15,7 +15,7 @@
 # The tests of "quickstart check" and "quickstart nightly".
 
 check_packages="clang gnuplot-nox libclang-rt-14-dev qemu-system-x86 tcpdump"
-check_hugepages=1280
+check_hugepages=1280            # For one system test at a time.
 passed=0
 failed=0
 skipped=0
@@ -273,6 +273,19 @@ bench () {
     fi
 }
 
+# Sets $system_jobs, how many system tests run at a time: two, if there is
+# memory for their guests.
+system_jobs=1
+choose_system_jobs () {
+    local available
+
+    available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+    if test $((available / 1024)) -ge $((4 * check_hugepages + 3072)); then
+        system_jobs=2
+        check_hugepages=$((2 * check_hugepages))
+    fi
+}
+
 # Builds, also for the sanitizers.
 build_all () {
     local since=$SECONDS
@@ -315,6 +328,7 @@ total () {
 checked="our code checked by AddressSanitizer and UBSan"
 
 check () {
+    choose_system_jobs
     build_all
     suite_jobs=$jobs
     suite "Unit tests" "$build" check "${as_owner[@]}"
@@ -325,9 +339,11 @@ check () {
     suite_jobs=1
     suite "Tests of configuring, building and packing" "$build" check-build \
         "${as_owner[@]}"
+    suite_jobs=$system_jobs
     suite "System tests" "$build" check-system
     suite "System tests where memory changes hands, $checked" \
         "$build_sanitizers" check-system-memory
+    suite_jobs=1
     machine_seconds=1200
     pci "Tests with a PCI NIC behind an IOMMU, emulated, short form" \
         check-pci-quick
@@ -352,6 +368,8 @@ nightly () {
         pci "Tests with a PCI NIC, $nic" check-pci-matrix "$nic"
     done
     counted "Fuzzers" fuzz "${as_owner[@]}"
+    suite_jobs=$((2 * jobs))
+    suite "Open vSwitch's tests" "$build" check-ovs-long "${as_owner[@]}"
     bench "Benchmarks" bench
     total
 }

@@ -19,8 +19,8 @@
 #     run-suite.sh --report DIR...
 #
 # FLAGs are those of SUITE, among them "-C tests".  With --recheck, tests that
-# fail are run once more: they share few processors with what they test, and
-# time-outs happen.  With --threads, threads share a processor by themselves
+# fail are run once more, one at a time: they share few processors with what
+# they test, and time-outs happen.  With --threads, threads share a processor by themselves
 # meanwhile, and not by sessions, and those of the suite come before others,
 # where we may have it so.
 #
@@ -111,8 +111,11 @@ status=0
 $before sh "$@" || status=$?
 if test $status != 0 && test $recheck = yes; then
     status=0
-    $before sh "$@" --recheck || status=$?
+    $before sh "$@" --recheck -j1 || status=$?
 fi
+
+# A shell that does not know its line has left a copy of the suite.
+rm -f "${1##*/}.lineno"
 
 # Only what has failed now: the folders of others may be of earlier runs.
 if test $status != 0; then

@@ -279,9 +279,12 @@ check-thread-safety: $(OVS_CFLAGS_FILE)
 	        || exit 1; \
 	done
 
-# Open vSwitch's own tests of what patches/ touches.
+# Open vSwitch's own tests of what patches/ touches, and with those of what is
+# done with such packets next.
 check-ovs: all
-	+$(OVS_TREE) check "$(MAKE)" $(TESTSUITEFLAGS)
+	+$(OVS_TREE) check "$(MAKE)" short $(TESTSUITEFLAGS)
+check-ovs-long: all
+	+$(OVS_TREE) check "$(MAKE)" long $(TESTSUITEFLAGS)
 
 clean-local:
 	-rm -rf bench-results fuzz tsan
@@ -293,5 +296,6 @@ clean-local:
 	-rm -f tests/system-iovtee-testsuite.log
 
 .PHONY: check-build check-long check-luck check-nightly check-ovs \
+	check-ovs-long \
 	check-pci check-pci-matrix check-pci-no-iommu check-pci-quick check-system \
 	check-system-memory check-thread-safety check-tsan print-pci-nics

@@ -94,6 +94,7 @@ struct iovtee_inflight {
 };
 
 static int open_file(const char *path, int *fdp);
+static int reserve(int fd, uint64_t offset, uint64_t size);
 static int check_header(struct iovtee_inflight *);
 static void get_ring_id(const struct iovtee_vring_config *, struct ring_id *);
 
@@ -170,7 +171,7 @@ iovtee_inflight_attach(struct iovtee_inflight *table, unsigned int q,
 
     /* A full file system is to fail here, not by SIGBUS in a PMD thread. */
     offset = RECORD_OFFSET(q);
-    error = posix_fallocate(table->fd, offset, BLOCK + MARKS_SIZE(size));
+    error = reserve(table->fd, offset, BLOCK + MARKS_SIZE(size));
     if (error) {
         return error;
     }
@@ -316,6 +317,22 @@ open_file(const char *path, int *fdp)
     return 0;
 }
 
+/* Has the file system set aside 'size' bytes at 'offset'.  Returns 0 if
+ * successful, otherwise a positive errno value.
+ *
+ * A tmpfs stops for any signal, even one that is handled and lets other calls
+ * go on. */
+static int
+reserve(int fd, uint64_t offset, uint64_t size)
+{
+    int error;
+
+    do {
+        error = posix_fallocate(fd, offset, size);
+    } while (error == EINTR);
+    return error;
+}
+
 /* Stores what identifies this boot of the machine in 'id', padded with zeros.
  * It is all zeros if nothing does. */
 static void
@@ -345,7 +362,7 @@ check_header(struct iovtee_inflight *table)
     };
     int error;
 
-    error = posix_fallocate(table->fd, 0, BLOCK);
+    error = reserve(table->fd, 0, BLOCK);
     if (error) {
         return error;
     }
@@ -358,7 +375,7 @@ check_header(struct iovtee_inflight *table)
     if (ftruncate(table->fd, 0) || ftruncate(table->fd, FILE_SIZE)) {
         return errno;
     }
-    error = posix_fallocate(table->fd, 0, BLOCK);
+    error = reserve(table->fd, 0, BLOCK);
     if (error) {
         return error;
     }

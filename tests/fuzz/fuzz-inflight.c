@@ -74,7 +74,12 @@ LLVMFuzzerInitialize(int *argc __attribute__((__unused__)),
 static void
 open_table(void)
 {
-    CHECK(!iovtee_inflight_open(path, &table));
+    int error = iovtee_inflight_open(path, &table);
+
+    if (error) {
+        fprintf(stderr, "%s: %s\n", path, strerror(error));
+    }
+    CHECK(!error);
     CHECK(!iovtee_inflight_attach(table, q, config.size, &ring));
 }
 

@@ -467,6 +467,39 @@ test_none(void)
     printf("ok\n");
 }
 
+/* In place of the C library's: as on a tmpfs of Linux before 6.16, every
+ * signal interrupts it while 'n_signals' is not 0. */
+static int n_signals;
+
+int
+posix_fallocate(int fd, off_t offset, off_t size)
+{
+    if (n_signals) {
+        n_signals--;
+        return EINTR;
+    }
+    return fallocate(fd, 0, offset, size) ? errno : 0;
+}
+
+/* Nothing fails because a signal came. */
+static void
+test_signals(void)
+{
+    struct iovtee_inflight_ring ring;
+    struct iovtee_inflight *table;
+    struct fixture f;
+
+    setup(&f, "signals", 0);
+    n_signals = 3;
+    CHECK(!iovtee_inflight_open(f.path, &table));
+    n_signals = 3;
+    CHECK(!iovtee_inflight_attach(table, 0, SIZE, &ring));
+    CHECK(!n_signals);
+    iovtee_inflight_close(table);
+    teardown(&f);
+    printf("ok\n");
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -478,6 +511,7 @@ main(int argc, char *argv[])
         { "files", test_files },
         { "garbage", test_garbage },
         { "none", test_none },
+        { "signals", test_signals },
     };
 
     return unit_main(argc, argv, commands, ARRAY_SIZE(commands));

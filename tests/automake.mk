@@ -194,10 +194,10 @@ check-system: all $(SYSTEM_TESTSUITE) tests/atlocal
 
 # Those in which memory changes hands, or somebody says what is not so: where
 # the sanitizers have found, or may find, what the same tests without them do
-# not.
+# not.  Those that do the same for long, or for many frames, are for the night.
 check-system-memory:
 	$(MAKE) check-system TESTSUITEFLAGS="-k diversions -k hostile -k life \
-	    -k long -k migration -k nicmodel -k zero-copy $(TESTSUITEFLAGS)"
+	    -k migration -k zero-copy $(TESTSUITEFLAGS)"
 
 # Each system test, or those that TESTSUITEFLAGS choose, many times; see
 # luck.sh.  For a build with the sanitizers, call it there.
@@ -255,14 +255,28 @@ TSAN_FLAGS = \
 	-k busfault -k fuzz -k guestmem -k inflight -k ledger -k session \
 	-k vring,!hammer
 
+# The programs of these tests.
+TSAN_NEEDS = \
+	$(FUZZERS) \
+	tests/unit/test-busfault \
+	tests/unit/test-guestmem \
+	tests/unit/test-inflight \
+	tests/unit/test-inflight-steps \
+	tests/unit/test-ledger \
+	tests/unit/test-session \
+	tests/unit/test-vring \
+	tests/unit/test-vring-hostile \
+	tests/unit/test-vring-notify
+
 check-tsan: $(OVS_BUILT)
 	$(MKDIR_P) tsan
 	test -e tsan/Makefile || (cd tsan && \
 	    $(abs_top_srcdir)/configure -q CC="$(CC)" CFLAGS="-g -O1" LDFLAGS= \
 	        --with-ovs-build=$(OVS_DIR) --with-dpdk-source=no \
 	        --enable-sanitizers=thread)
+	$(MAKE) -C tsan $(TSAN_NEEDS)
 	TSAN_OPTIONS="suppressions=$(abs_top_srcdir)/tests/unit/tsan.supp" \
-	    $(MAKE) -C tsan check \
+	    $(MAKE) -C tsan check-local \
 	        TESTSUITEFLAGS="$(TSAN_FLAGS) $(TESTSUITEFLAGS)"
 
 # What clang can tell of who accesses what with which lock held, without

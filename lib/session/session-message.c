@@ -23,9 +23,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <rte_version.h>
@@ -113,9 +116,36 @@ can_map(int fd, uint64_t size)
     return ok;
 }
 
-/* Returns what is wrong with region 'r' in file 'fd', NULL if nothing is. */
+/* Is file 'fd' in memory?  Whoever touches a page of another may have to wait
+ * for a disk or for a server, and a PMD thread must not. */
+static bool
+is_in_memory(int fd)
+{
+    struct statfs fs;
+
+    return !fstatfs(fd, &fs) && (fs.f_type == TMPFS_MAGIC
+                                 || fs.f_type == HUGETLBFS_MAGIC
+                                 || fs.f_type == RAMFS_MAGIC);
+}
+
+/* Returns the memory that this machine has, swap included, in bytes. */
+static uint64_t
+machine_memory(void)
+{
+    struct sysinfo info;
+
+    return (sysinfo(&info) ? UINT64_MAX
+            : ((uint64_t) info.totalram + info.totalswap) * info.mem_unit);
+}
+
+/* Returns what is wrong with region 'r' in file 'fd', NULL if nothing is.
+ * '*budget' is how many bytes may still be mapped.
+ *
+ * A file may be sparse, and as large as its owner says; but all of it is mapped
+ * for us, and for NICs all of it is made present.  Honest guests do not have
+ * more than the machine. */
 static const char *
-check_region(const struct msg_mem_region *r, int fd)
+check_region(const struct msg_mem_region *r, int fd, uint64_t *budget)
 {
     uint64_t size = r->mmap_offset + r->size;
     struct stat st;
@@ -126,6 +156,13 @@ check_region(const struct msg_mem_region *r, int fd)
     if (fstat(fd, &st)) {
         return "a region has no file";
     }
+    if (!is_in_memory(fd)) {
+        return "a region's file is neither on hugetlbfs nor on tmpfs";
+    }
+    if (size > *budget) {
+        return "the regions are larger than this machine's memory";
+    }
+    *budget -= size;
 
     /* As librte_vhost rounds it. */
     size = ROUND_UP(size, (uint64_t) st.st_blksize);
@@ -140,6 +177,7 @@ check_region(const struct msg_mem_region *r, int fd)
 const char *
 session_message_check_table__(const uint8_t *msg)
 {
+    uint64_t budget = machine_memory();
     const char *problem = NULL;
     struct msg_fds mf;
     uint32_t n;
@@ -152,7 +190,7 @@ session_message_check_table__(const uint8_t *msg)
         struct msg_mem_region r;
 
         memcpy(&r, msg + MSG_MEM_REGIONS + i * sizeof r, sizeof r);
-        problem = check_region(&r, mf.fds[i]);
+        problem = check_region(&r, mf.fds[i], &budget);
     }
     return problem;
 }

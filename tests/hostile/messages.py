@@ -17,6 +17,7 @@
 import os
 import random
 import struct
+import tempfile
 import time
 
 import protocol
@@ -272,6 +273,46 @@ def long_region(bench):
     recover(bench)
 
 
+class Extra:
+    """A region in file 'fd', behind all others."""
+
+    def __init__(self, fd, size):
+        self.gpa = self.uva = 1 << 42
+        self.offset = 0
+        self.size = size
+        self.fd = fd
+
+
+def foreign_memory(bench):
+    """Memory that no guest on this machine can have, and such that whoever
+    touches it may have to wait for a disk."""
+    guest = bench.guest
+    bench.start()
+    disk = tempfile.TemporaryFile(dir=".")
+    disk.truncate(1 << 21)
+    sparse = os.memfd_create("sparse", os.MFD_CLOEXEC)
+    os.ftruncate(sparse, 1 << 40)
+    for why, extra in (("larger than this machine's memory",
+                        Extra(sparse, 1 << 40)),
+                       ("neither on hugetlbfs nor on tmpfs",
+                        Extra(disk.fileno(), 1 << 21))):
+        told = bench.switch.n_told(why)
+        guest.__class__ = Careless
+        guest.front_end.ask(protocol.SET_MEM_TABLE,
+                            mem_table(list(guest.memory.regions) + [extra]),
+                            list(guest.memory.fds()) + [extra.fd],
+                            protocol.NEED_REPLY)
+        if not sync(guest.front_end):
+            guest.disconnect()
+        guest.__class__ = Careless.__base__
+        check(bench.switch.n_told(why) == told + 1,
+              "nothing was said of memory that is " + why)
+        bench.switch.is_alive()
+        recover(bench)
+    os.close(sparse)
+    disk.close()
+
+
 # Rings.
 
 class Place:
@@ -447,5 +488,6 @@ def random_messages(bench):
     print("%u messages, %u connections" % (n, n_closed + 1))
 
 
-CASES = (early_messages, late_messages, failed_tables, long_region,
-         bad_rings, toggles, second_front_end, storm, random_messages)
+CASES = (early_messages, late_messages, failed_tables, foreign_memory,
+         long_region, bad_rings, toggles, second_front_end, storm,
+         random_messages)

@@ -103,6 +103,24 @@ while :; do
     esac
     shift
 done
+# again SUITE [FLAG...]: runs the tests that failed once more, and only these:
+# what chooses tests adds to them.
+again () {
+    suite=$1
+    shift
+    n=$#
+    while test $n -gt 0; do
+        case $1 in
+            -k) shift; n=$((n - 1)) ;;
+            [0-9]*) ;;
+            *) set -- "$@" "$1" ;;
+        esac
+        shift
+        n=$((n - 1))
+    done
+    $before sh "$suite" "$@" --recheck -j1
+}
+
 files=tests/${1##*/}
 : > "$files.times"
 : > "$files.begun"
@@ -111,7 +129,7 @@ status=0
 $before sh "$@" || status=$?
 if test $status != 0 && test $recheck = yes; then
     status=0
-    $before sh "$@" --recheck -j1 || status=$?
+    again "$@" || status=$?
 fi
 
 # A shell that does not know its line has left a copy of the suite.

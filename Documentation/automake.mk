@@ -34,6 +34,8 @@ DOC_SOURCE = \
 DOC_PLOTS = \
 	Documentation/topics/benchmarks/bursts-values.svg \
 	Documentation/topics/benchmarks/copies-guest-to-guest-throughput.svg \
+	Documentation/topics/benchmarks/early-completion-ratio.svg \
+	Documentation/topics/benchmarks/early-completion-throughput.svg \
 	Documentation/topics/benchmarks/latency-64-bytes-percentiles.svg \
 	Documentation/topics/benchmarks/rings-64-bytes-guest-1024-ratio.svg \
 	Documentation/topics/benchmarks/sizes-cycles.svg \

@@ -115,7 +115,8 @@ class Plot:
         for terminal, suffix in (("svg size 860,480 font 'Sans,13'", "svg"),
                                  ("pngcairo size 1290,720 font 'Sans,15'",
                                   "png")):
-            text += "set terminal %s background '#ffffff'\n" % terminal
+            text += ("set terminal %s noenhanced background '#ffffff'\n"
+                     % terminal)
             text += 'set output "%s.%s"\n' % (path, suffix)
             text += self.points() if self.line else self.bars()
         return text

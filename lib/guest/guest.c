@@ -173,25 +173,28 @@ close_session(struct iovtee_guest *guest)
 
     iovtee_session_close(guest->session);
     guest->session = NULL;
-    iovtee_inflight_close(guest->inflight);
-    guest->inflight = NULL;
     if (guest->inflight_path && was_open) {
         /* Every ring was stopped in good order: nothing is left to know.  If
          * the socket could not be opened, then what a switch that crashed has
-         * left there is still true. */
+         * left there is still true.  As long as the file is locked, it is
+         * ours. */
         unlink(guest->inflight_path);
     }
+    iovtee_inflight_close(guest->inflight);
+    guest->inflight = NULL;
     free(guest->inflight_path);
     guest->inflight_path = NULL;
 }
 
 /* Opens the file in which buffers of the guest at socket 'path' are known to
- * the next switch, should this one crash. */
+ * the next switch, should this one crash.  Two sockets must not have the same,
+ * so the hash in its name has 64 bits. */
 static void
 open_inflight(struct iovtee_guest *guest, const char *path)
 {
-    char *file = xasprintf("%s/iovtee-%08"PRIx32".inflight", ovs_rundir(),
-                           hash_string(path, 0));
+    char *file = xasprintf("%s/iovtee-%08"PRIx32"%08"PRIx32".inflight",
+                           ovs_rundir(), hash_string(path, 0),
+                           hash_string(path, 1));
     int error = iovtee_inflight_open(file, &guest->inflight);
 
     if (error) {

@@ -375,7 +375,7 @@ class Rig:
         match = "," + self.config.match if self.config.match else ""
         self.flows.append("in_port=%s%s,actions=%s" % (source, match, action))
 
-    def add_fate(self, nic, name):
+    def add_fate(self, nic, name, lane):
         """Adds flows from 'nic' as the configuration says.  Returns the NIC
         where packets arrive that do not get to the guest, if any."""
         flows = FATES[self.config.fate]
@@ -384,7 +384,7 @@ class Rig:
             match += "," + self.config.match
         sink = None
         if any("OUT" in flow for flow in flows):
-            sink = self.add_nic(name + "out", "dpdk")
+            sink = self.add_nic(name + "out", lane)
         for flow in flows:
             for word, text in (("MATCH", match), ("VM", name + "vm"),
                                ("OUT", name + "out")):
@@ -408,7 +408,7 @@ class Rig:
         else:
             way["vm"] = name + "vm"
             way["guests"].append(self.add_vm(name + "vm", lane, nic))
-            way["sink"] = self.add_fate(nic, name)
+            way["sink"] = self.add_fate(nic, name, lane)
         if lane.path == "back":
             way["sink"] = way["nic"]
             self.add_flow(name + "vm", nic)

@@ -327,7 +327,7 @@ class Rig:
         self.undo.append(self.switch.close)
         self.ctl = self.folder + "/nic.ctl"
         self.devargs = ",engine=%d,ctl=%s" % (cpus[0], self.ctl)
-        self.sockets, self.flows = [], []
+        self.sockets, self.flows, self.half = [], [], []
         self.described = {}     # NICs' sources, see windows.py.
         self.ways = {name: [self.add_way(name, i)
                             for i in range(self.config.n)]
@@ -376,21 +376,26 @@ class Rig:
         self.flows.append("in_port=%s%s,actions=%s" % (source, match, action))
 
     def add_fate(self, nic, name, lane):
-        """Adds flows from 'nic' as the configuration says.  Returns the NIC
-        where packets arrive that do not get to the guest, if any."""
-        flows = FATES[self.config.fate]
+        """Adds flows from 'nic' as the configuration says, and those for
+        shuffle() in experiments.py.  Returns the NIC where packets arrive that
+        do not get to the guest, if any."""
         match = "in_port=" + nic
         if self.config.match:
             match += "," + self.config.match
-        sink = None
-        if any("OUT" in flow for flow in flows):
-            sink = self.add_nic(name + "out", lane)
-        for flow in flows:
-            for word, text in (("MATCH", match), ("VM", name + "vm"),
-                               ("OUT", name + "out")):
-                flow = flow.replace(word, text)
-            self.flows.append(flow)
-        return sink
+
+        def flows(fate):
+            for flow in FATES[fate]:
+                for word, text in (("MATCH", match), ("VM", name + "vm"),
+                                   ("OUT", name + "out")):
+                    flow = flow.replace(word, text)
+                yield flow
+
+        self.flows += flows(self.config.fate)
+        if not self.config.fate:
+            return None
+        self.half += flows("half")
+        out = self.add_nic(name + "out", lane)
+        return out if any("OUT" in f for f in FATES[self.config.fate]) else None
 
     def add_way(self, name, i):
         """Adds the ports and flows of a lane.  Returns the NIC, and where

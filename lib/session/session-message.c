@@ -141,9 +141,9 @@ machine_memory(void)
 /* Returns what is wrong with region 'r' in file 'fd', NULL if nothing is.
  * '*budget' is how many bytes may still be mapped.
  *
- * A file may be sparse, and as large as its owner says; but all of it is mapped
- * for us, and for NICs all of it is made present.  Honest guests do not have
- * more than the machine. */
+ * A file may be sparse, and as large as its owner says; but all of it is
+ * mapped for us, and for NICs all of it is made present.  Honest guests do not
+ * have more than the machine. */
 static const char *
 check_region(const struct msg_mem_region *r, int fd, uint64_t *budget)
 {

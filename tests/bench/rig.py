@@ -395,7 +395,8 @@ class Rig:
             return None
         self.half += flows("half")
         out = self.add_nic(name + "out", lane)
-        return out if any("OUT" in f for f in FATES[self.config.fate]) else None
+        is_sink = any("OUT" in flow for flow in FATES[self.config.fate])
+        return out if is_sink else None
 
     def add_way(self, name, i):
         """Adds the ports and flows of a lane.  Returns the NIC, and where

@@ -20,9 +20,9 @@
 #
 # FLAGs are those of SUITE, among them "-C tests".  With --recheck, tests that
 # fail are run once more, one at a time: they share few processors with what
-# they test, and time-outs happen.  With --threads, threads share a processor by themselves
-# meanwhile, and not by sessions, and those of the suite come before others,
-# where we may have it so.
+# they test, and time-outs happen.  With --threads, threads share a processor
+# by themselves meanwhile, and not by sessions, and those of the suite come
+# before others, where we may have it so.
 #
 # How many seconds each test took is in file tests/SUITE.times: SECONDS NUMBER
 # NAME.  (The suites write it, see tests/suite.at.)

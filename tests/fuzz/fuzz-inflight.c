@@ -72,8 +72,8 @@ LLVMFuzzerInitialize(int *argc __attribute__((__unused__)),
 }
 
 /* Opens the table.  Once in some 100 000 runs it could not be opened for a
- * moment, whatever the input was, and why is not known yet: what is tested here
- * is what the table says then. */
+ * moment, whatever the input was, and why is not known yet: what is tested
+ * here is what the table says then. */
 static void
 open_table(void)
 {

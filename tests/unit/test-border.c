@@ -633,6 +633,9 @@ track(struct dp_packet_batch *batch, bool commit,
                       NULL, nat, time_msec(), 0);
 }
 
+/* Makes 'ct', which stays until the process ends: conntrack_destroy() waits
+ * with a lock held for the thread that cleans up, which may be about to take
+ * that lock for the first time. */
 static void
 init_ct(void)
 {
@@ -690,7 +693,6 @@ test_track(void)
           && iovtee_mark_is_set(batch.packets[1]));
     dp_packet_delete_batch(&batch, true);
     CHECK(rte_mempool_full(mp));
-    conntrack_destroy(ct);
 }
 
 /* What NAT changes is a private packet from then on. */
@@ -728,7 +730,6 @@ test_nat(void)
         CHECK(!batch.packets[0]->md.tunnel.ip_dst);
         dp_packet_delete_batch(&batch, true);
     }
-    conntrack_destroy(ct);
 }
 
 /* Makes 'packet' the first fragment of two, or the second.  Conntrack takes no
@@ -780,7 +781,6 @@ test_fragments(void)
         dp_packet_delete_batch(&batch, true);
         flow.tp_src = htons(ntohs(flow.tp_src) + 1);
     }
-    conntrack_destroy(ct);
 }
 
 int

@@ -277,10 +277,7 @@ bench () {
 # memory for their guests.
 system_jobs=1
 choose_system_jobs () {
-    local available
-
-    available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
-    if test $((available / 1024)) -ge $((4 * check_hugepages + 3072)); then
+    if test "$(available_memory)" -ge $((4 * check_hugepages + 3072)); then
         system_jobs=2
         check_hugepages=$((2 * check_hugepages))
     fi

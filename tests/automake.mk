@@ -293,8 +293,8 @@ check-thread-safety: $(OVS_CFLAGS_FILE)
 	        || exit 1; \
 	done
 
-# Open vSwitch's own tests of what patches/ touches, and with those of what is
-# done with such packets next.
+# Open vSwitch's own tests of what patches/ touches; the long form adds those of
+# what is done with such packets next.
 check-ovs: all
 	+$(OVS_TREE) check "$(MAKE)" short $(TESTSUITEFLAGS)
 check-ovs-long: all

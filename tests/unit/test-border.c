@@ -34,11 +34,11 @@
 #include "openvswitch/ofpbuf.h"
 #include "packets.h"
 #include "queue/mark.h"
+#include "timeval.h"
 #include "util.h"
 
 /* Open vSwitch has the same. */
 #undef ARRAY_SIZE
-#include "timeval.h"
 #include "unit-eal.h"
 
 #define HDR_LEN 12              /* Of the virtio header. */

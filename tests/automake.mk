@@ -134,6 +134,8 @@ noinst_PROGRAMS += tests/traffic/frames
 tests_traffic_frames_SOURCES = \
 	tests/traffic/frame-look.c \
 	tests/traffic/frame-look.h \
+	tests/traffic/frame-socket.c \
+	tests/traffic/frame-socket.h \
 	tests/traffic/frames.c
 
 # For a switch that shall forget to map memory.  Not a library, for these need

@@ -56,17 +56,13 @@
 #define _GNU_SOURCE
 
 #include "frame-look.h"
+#include "frame-socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -80,7 +76,6 @@
 
 #define MAX_RX 8
 #define BATCH 32
-#define TAG_LEN 4
 #define LINGER_MS 200           /* Wait for duplicates after the last frame. */
 #define MAX_REPORTS 4           /* Corrupt frames to describe. */
 
@@ -205,85 +200,6 @@ print_result(const struct endpoint *e)
 
 /* Sockets. */
 
-/* Makes the network namespace called 'name' the current one. */
-static void
-enter_netns(const char *name)
-{
-    char path[128];
-    int fd;
-
-    snprintf(path, sizeof path, "/run/netns/%s", name);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        die("%s: %s", path, strerror(errno));
-    }
-    if (setns(fd, CLONE_NEWNET)) {
-        die("%s: setns: %s", path, strerror(errno));
-    }
-    close(fd);
-}
-
-static void
-set_receive_options(int fd, int index)
-{
-    struct packet_mreq mreq = { index, PACKET_MR_PROMISC, 0, { 0 } };
-    int size = 256 * 1024 * 1024;
-    int one = 1;
-
-    /* The last two are for convenience: kernels and privileges differ. */
-    if (setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof one)
-        || setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING,
-                      &one, sizeof one)) {
-        die("setsockopt: %s", strerror(errno));
-    }
-    setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &mreq, sizeof mreq);
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
-}
-
-/* Opens a packet socket on the interface that 'e' names, to receive if
- * 'receive' is true and otherwise to send. */
-static void
-open_endpoint(struct endpoint *e, bool receive)
-{
-    const char *colon = strchr(e->name, ':');
-    const char *iface = colon ? colon + 1 : e->name;
-    struct sockaddr_ll sll = {
-        .sll_family = AF_PACKET,
-        .sll_protocol = receive ? htons(ETH_P_ALL) : 0,
-    };
-    int home = -1;
-
-    if (colon) {
-        char *netns = strndup(e->name, colon - e->name);
-
-        home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-        enter_netns(netns);
-        free(netns);
-    }
-
-    sll.sll_ifindex = if_nametoindex(iface);
-    if (!sll.sll_ifindex) {
-        die("%s: no such interface", e->name);
-    }
-    e->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-    if (e->fd < 0) {
-        die("%s: socket: %s", e->name, strerror(errno));
-    }
-    if (receive) {
-        set_receive_options(e->fd, sll.sll_ifindex);
-    }
-    if (bind(e->fd, (struct sockaddr *) &sll, sizeof sll)) {
-        die("%s: bind: %s", e->name, strerror(errno));
-    }
-
-    if (home >= 0) {
-        if (setns(home, CLONE_NEWNET)) {
-            die("setns: %s", strerror(errno));
-        }
-        close(home);
-    }
-}
-
 /* Builds the 'i'th frame of those to be sent at 'frame' and returns its
  * length. */
 static unsigned int
@@ -324,42 +240,11 @@ send_batch(uint32_t i, unsigned int n)
     }
 }
 
-/* The kernel takes the outermost VLAN tag out of a frame.  Puts it back into
- * the '*lenp' bytes at 'frame', before which there are TAG_LEN bytes of room.
- * Returns the new start of the frame. */
-static uint8_t *
-restore_tag(struct msghdr *msg, uint8_t *frame, unsigned int *lenp)
-{
-    struct cmsghdr *cmsg;
-
-    for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-        struct tpacket_auxdata aux;
-
-        if (cmsg->cmsg_level != SOL_PACKET
-            || cmsg->cmsg_type != PACKET_AUXDATA) {
-            continue;
-        }
-        memcpy(&aux, CMSG_DATA(cmsg), sizeof aux);
-        if (aux.tp_status & TP_STATUS_VLAN_VALID && *lenp >= 12) {
-            uint16_t tag[2];
-
-            tag[0] = htons(aux.tp_status & TP_STATUS_VLAN_TPID_VALID
-                           ? aux.tp_vlan_tpid : ETH_P_8021Q);
-            tag[1] = htons(aux.tp_vlan_tci);
-            memmove(frame - TAG_LEN, frame, 12);
-            memcpy(frame + 8, tag, TAG_LEN);
-            *lenp += TAG_LEN;
-            return frame - TAG_LEN;
-        }
-    }
-    return frame;
-}
-
 /* Receives from 'e'.  Returns true if any of it was expected. */
 static bool
 receive(struct endpoint *e)
 {
-    static uint8_t frames[BATCH][TAG_LEN + MAX_FRAME];
+    static uint8_t frames[BATCH][FRAME_TAG_LEN + MAX_FRAME];
     static uint64_t control[BATCH][16];
     struct mmsghdr msgs[BATCH];
     struct iovec iovs[BATCH];
@@ -368,7 +253,7 @@ receive(struct endpoint *e)
 
     memset(msgs, 0, sizeof msgs);
     for (j = 0; j < BATCH; j++) {
-        iovs[j].iov_base = frames[j] + TAG_LEN;
+        iovs[j].iov_base = frames[j] + FRAME_TAG_LEN;
         iovs[j].iov_len = MAX_FRAME;
         msgs[j].msg_hdr.msg_iov = &iovs[j];
         msgs[j].msg_hdr.msg_iovlen = 1;
@@ -381,7 +266,8 @@ receive(struct endpoint *e)
     }
     for (j = 0; j < n; j++) {
         unsigned int len = msgs[j].msg_len;
-        uint8_t *p = restore_tag(&msgs[j].msg_hdr, frames[j] + TAG_LEN, &len);
+        uint8_t *p = frame_socket_restore_tag(&msgs[j].msg_hdr,
+                                              frames[j] + FRAME_TAG_LEN, &len);
 
         any |= check_frame(e, p, len);
     }
@@ -659,12 +545,12 @@ parse_endpoints(const char *mode, int n, char *args[])
     for (; i < n; i++) {
         parse_endpoint(args[i], &look, &rx[n_rx]);
         if (receives) {
-            open_endpoint(&rx[n_rx], true);
+            rx[n_rx].fd = frame_socket_open(rx[n_rx].name, true);
         }
         n_rx++;
     }
     if (sends) {
-        open_endpoint(&tx, false);
+        tx.fd = frame_socket_open(tx.name, false);
     }
 }
 

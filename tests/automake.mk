@@ -62,6 +62,7 @@ SYSTEM_TESTSUITE_AT = \
 	tests/system/quickstart.at \
 	tests/system/seen.at \
 	tests/system/ssl.at \
+	tests/system/stats-macros.at \
 	tests/system/tee-macros.at \
 	tests/system/testsuite.at \
 	tests/system/zerocopy.at
@@ -78,6 +79,7 @@ PCI_TESTSUITE_AT = \
 	tests/system/guest-macros.at \
 	tests/system/iovtee-macros.at \
 	tests/system/kernel-macros.at \
+	tests/system/stats-macros.at \
 	tests/system/tee-macros.at
 
 # Autotest source of "make check-build".  It is about configure, the build and

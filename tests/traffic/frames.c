@@ -47,6 +47,8 @@
  *     --rate=N        at most N frames per second
  *     --window=N      "exchange": at most N frames on the way (default 128)
  *     --wait=SECONDS  give up if nothing arrives for this long (default 5)
+ *     --linger=MS     wait for duplicates after the last frame (default 200)
+ *     --brief         leave out what is 0, apart from "sent" and "received"
  *
  * Prints "sent N" and for each receiver "received N lost N duplicated N
  * reordered N corrupt N".  Exits with status 0 if just what was expected
@@ -76,7 +78,6 @@
 
 #define MAX_RX 8
 #define BATCH 32
-#define LINGER_MS 200           /* Wait for duplicates after the last frame. */
 #define MAX_REPORTS 4           /* Corrupt frames to describe. */
 
 struct endpoint {
@@ -98,6 +99,8 @@ static unsigned int opt_min = 60, opt_max = 60;
 static unsigned int opt_rate;
 static unsigned int opt_window = 128;
 static unsigned int opt_wait = 5;
+static unsigned int opt_linger = 200;
+static bool opt_brief;
 
 static struct endpoint tx = { .fd = -1 };
 static struct endpoint rx[MAX_RX];
@@ -187,18 +190,27 @@ n_missing(const struct endpoint *e)
     return e->look.none || e->look.share ? 0 : opt_count - e->received;
 }
 
+/* Prints that 'n' frames were 'what', unless that goes without saying. */
+static void
+print_count(const char *what, uint64_t n)
+{
+    if (n || !opt_brief) {
+        printf(" %s %"PRIu64, what, n);
+    }
+}
+
 /* Prints the line for 'e' and returns true if all is well. */
 static bool
 print_result(const struct endpoint *e)
 {
-    printf("received %"PRIu64" lost %"PRIu64" duplicated %"PRIu64
-           " reordered %"PRIu64" corrupt %"PRIu64"\n",
-           e->received, n_missing(e), e->duplicated, e->reordered,
-           e->corrupt);
+    printf("received %"PRIu64, e->received);
+    print_count("lost", n_missing(e));
+    print_count("duplicated", e->duplicated);
+    print_count("reordered", e->reordered);
+    print_count("corrupt", e->corrupt);
+    putchar('\n');
     return !n_missing(e) && !e->duplicated && !e->corrupt;
 }
-
-/* Sockets. */
 
 /* Builds the 'i'th frame of those to be sent at 'frame' and returns its
  * length. */
@@ -373,7 +385,9 @@ run(void)
     }
 
     if (n_rx) {
-        for (last = now_ns(); now_ns() - last < LINGER_MS * 1000000; ) {
+        uint64_t end = now_ns() + opt_linger * UINT64_C(1000000);
+
+        while (now_ns() < end) {
             poll_receivers(10);
         }
     }
@@ -482,6 +496,8 @@ parse_options(int argc, char *argv[])
         { "rate", required_argument, NULL, 'r' },
         { "window", required_argument, NULL, 'w' },
         { "wait", required_argument, NULL, 't' },
+        { "linger", required_argument, NULL, 'g' },
+        { "brief", no_argument, NULL, 'b' },
         { NULL, 0, NULL, 0 },
     };
     int c;
@@ -508,6 +524,12 @@ parse_options(int argc, char *argv[])
             break;
         case 't':
             opt_wait = parse_number("wait", optarg, 3600);
+            break;
+        case 'g':
+            opt_linger = parse_number("linger", optarg, 3600000);
+            break;
+        case 'b':
+            opt_brief = true;
             break;
         default:
             exit(2);

@@ -59,6 +59,7 @@ nic_model = \
 
 EXTRA_DIST += \
 	$(nic_model) \
+	tests/nic-model/nm-ask.c \
 	tests/nic-model/README.rst \
 	tests/nic-model/ctl.py
 
@@ -84,6 +85,10 @@ tests_nic_model_nicmodel_so_CPPFLAGS = $(NIC_MODEL_CPPFLAGS)
 tests_nic_model_nicmodel_so_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden
 tests_nic_model_nicmodel_so_LDFLAGS = -shared -Wl,-Bsymbolic
 tests_nic_model_nicmodel_so_LDADD = -lrte_bus_vdev $(DPDK_LIBS)
+
+# Who asks it.
+noinst_PROGRAMS += tests/nic-model/nm-ask
+tests_nic_model_nm_ask_SOURCES = tests/nic-model/nm-ask.c
 
 # Its tests.
 check_PROGRAMS += tests/nic-model/test-nicmodel

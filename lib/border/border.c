@@ -214,32 +214,26 @@ iovtee_border_any_marked(const struct dp_packet_batch *batch)
 struct dp_packet *
 iovtee_border_copy(const struct dp_packet *packet)
 {
+    uint32_t size = dp_packet_size(packet);
     struct dp_packet *copy
-        = dp_packet_new_with_headroom(dp_packet_size(packet)
-                                      + IOVTEE_BORDER_TAILROOM,
+        = dp_packet_new_with_headroom(size + IOVTEE_BORDER_TAILROOM,
                                       IOVTEE_BORDER_HEADROOM);
 
-    iovtee_border_fill(copy, packet);
+    memcpy(dp_packet_put_uninit(copy, size), dp_packet_data(packet), size);
+    memset(dp_packet_tail(copy), 0, IOVTEE_BORDER_TAILROOM);
+    iovtee_border_describe(copy, packet);
     if (flow_tnl_dst_is_set(&packet->md.tunnel)) {
         copy->md.tunnel = packet->md.tunnel;
     }
     return copy;
 }
 
-/* Makes 'copy', which has memory of its own, a copy of 'packet', save for the
- * tunnel that 'packet' may have come through. */
+/* Says of 'copy', which has memory of its own, what is known of 'packet', save
+ * for the tunnel that 'packet' may have come through. */
 void
-iovtee_border_fill(struct dp_packet *copy, const struct dp_packet *packet)
+iovtee_border_describe(struct dp_packet *copy, const struct dp_packet *packet)
 {
-    uint32_t size = dp_packet_size(packet);
     uint32_t mark;
-
-    dp_packet_clear(copy);
-    dp_packet_prealloc_tailroom(copy, IOVTEE_BORDER_HEADROOM + size
-                                + IOVTEE_BORDER_TAILROOM);
-    dp_packet_reserve(copy, IOVTEE_BORDER_HEADROOM);
-    memcpy(dp_packet_put_uninit(copy, size), dp_packet_data(packet), size);
-    memset(dp_packet_tail(copy), 0, IOVTEE_BORDER_TAILROOM);
 
     copy->l2_pad_size = packet->l2_pad_size;
     copy->l2_5_ofs = packet->l2_5_ofs;

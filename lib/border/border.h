@@ -68,7 +68,7 @@ struct nlattr;
 bool iovtee_border_is_far(const struct nlattr *actions, size_t len);
 bool iovtee_border_any_marked(const struct dp_packet_batch *);
 struct dp_packet *iovtee_border_copy(const struct dp_packet *);
-void iovtee_border_fill(struct dp_packet *, const struct dp_packet *);
+void iovtee_border_describe(struct dp_packet *copy, const struct dp_packet *);
 bool iovtee_border_is_kind(struct dp_packet *, const struct flow *);
 void iovtee_border_move(struct dp_packet_batch *, const struct flow *);
 void iovtee_border_clone(struct dp_packet_batch *dst,

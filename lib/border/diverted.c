@@ -119,7 +119,8 @@ __wrap_conntrack_execute(struct conntrack *ct, struct dp_packet_batch *batch,
     int error;
 
     if (any) {
-        iovtee_twins_make(&twins, batch, dl_type);
+        iovtee_twins_make(&twins, batch, dl_type,
+                          !nat_action_info && !helper);
     }
     error = __real_conntrack_execute(ct, batch, dl_type, force, commit, zone,
                                      setmark, setlabel, tp_src, tp_dst, helper,

@@ -42,18 +42,24 @@
  *
  * Any; each has its own twins, of one batch at a time. */
 
+#include <stdbool.h>
+
 #include "dp-packet.h"
 #include "openvswitch/types.h"
 
+struct iovtee_twin_pool;
+
 /* Packets in guest memory and their twins, in the order of the batch. */
 struct iovtee_twins {
-    struct dp_packet **pool;    /* This thread's... */
-    unsigned int n;             /* ...of which these are in use... */
-    struct dp_packet *originals[NETDEV_MAX_BURST];      /* ...for these. */
+    struct iovtee_twin_pool *pool;      /* This thread's... */
+    unsigned int n;                     /* ...of which these are in use... */
+    struct dp_packet *originals[NETDEV_MAX_BURST];      /* ...for these... */
+    uint32_t n_copied[NETDEV_MAX_BURST];                /* ...whose first bytes
+                                                         * they have. */
 };
 
 void iovtee_twins_make(struct iovtee_twins *, struct dp_packet_batch *,
-                       ovs_be16 dl_type);
+                       ovs_be16 dl_type, bool only_looks);
 void iovtee_twins_settle(struct iovtee_twins *, struct dp_packet_batch *);
 
 #endif /* twin.h */

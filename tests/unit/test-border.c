@@ -24,6 +24,7 @@
 
 #include <rte_mbuf.h>
 
+#include "border/twin.h"
 #include "conntrack.h"
 #include "csum.h"
 #include "dpif-provider.h"
@@ -695,6 +696,152 @@ test_track(void)
     CHECK(rte_mempool_full(mp));
 }
 
+/* Makes a twin of 'packet', and gives it back as it is.  Returns how many
+ * bytes of the packet it had; the others were zeros. */
+static uint32_t
+twin_len(struct dp_packet *packet, bool only_looks)
+{
+    const uint8_t *data = dp_packet_data(packet);
+    const uint32_t size = dp_packet_size(packet);
+    struct dp_packet_batch batch;
+    struct iovtee_twins twins;
+    const uint8_t *copy;
+    uint32_t n = 0;
+
+    dp_packet_batch_init_packet(&batch, packet);
+    iovtee_twins_make(&twins, &batch, flow.dl_type, only_looks);
+    CHECK(batch.packets[0] != packet && dp_packet_size(batch.packets[0])
+          == size);
+    CHECK(batch.packets[0]->l3_ofs == packet->l3_ofs);
+    copy = dp_packet_data(batch.packets[0]);
+    while (n < size && copy[n] == data[n]) {
+        n++;
+    }
+    for (uint32_t i = n; i < size + IOVTEE_BORDER_TAILROOM; i++) {
+        CHECK(!copy[i]);
+    }
+    iovtee_twins_settle(&twins, &batch);
+    CHECK(dp_packet_batch_size(&batch) == 1 && batch.packets[0] == packet);
+    return n;
+}
+
+/* Receives a packet whose payload has no zeros, and of which the NIC says that
+ * the checksums are right. */
+static struct dp_packet *
+receive_full(size_t len)
+{
+    struct dp_packet *packet;
+
+    l7_len = len;
+    packet = receive();
+    memset((uint8_t *) dp_packet_tail(packet) - len, 0xa5, len);
+    packet->mbuf.ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+    return packet;
+}
+
+/* A twin of a packet that conntrack only looks at has its headers if that is
+ * enough, and all of it otherwise; it never has what another one had. */
+static void
+check_twin_len(uint32_t headers)
+{
+    struct dp_packet *packet = receive_full(1000);
+    const uint32_t size = dp_packet_size(packet);
+    const bool is_ip4 = flow.dl_type == htons(ETH_TYPE_IP);
+    uint8_t *l3 = dp_packet_l3(packet);
+    uint8_t *proto = l3 + (is_ip4 ? 9 : 6);
+    ovs_be16 *ports = dp_packet_l4(packet);
+    ovs_be16 port = ports[1];
+
+    CHECK(twin_len(packet, false) == size);
+    CHECK(twin_len(packet, true) == headers);
+    CHECK(iovtee_mark_n_twins(packet) == 2);
+
+    /* Nobody has verified its checksum. */
+    packet->mbuf.ol_flags &= ~RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+    CHECK(twin_len(packet, true) == size);
+    packet->mbuf.ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+    CHECK(twin_len(packet, true) == headers);
+
+    /* Conntrack reads what FTP says. */
+    ports[1] = htons(21);
+    CHECK(twin_len(packet, true) == size);
+    ports[1] = htons(69);
+    CHECK(twin_len(packet, true) == size);
+    ports[1] = port;
+
+    /* The guest has been at it: it is something else now. */
+    if (is_ip4) {
+        l3[0] = 0x46;
+        CHECK(twin_len(packet, true) == size);
+        l3[0] = 0x45;
+        l3[6] = IP_MORE_FRAGMENTS >> 8;
+        CHECK(twin_len(packet, true) == size);
+        l3[6] = 0;
+    }
+    *proto = IPPROTO_SCTP;
+    CHECK(twin_len(packet, true) == size);
+    *proto = flow.nw_proto;
+    if (flow.nw_proto == IPPROTO_TCP) {
+        ((uint8_t *) ports)[12] = 0xf0;         /* Options to the end. */
+        CHECK(twin_len(packet, true) == headers + 40);
+        ((uint8_t *) ports)[12] = 0x10;
+        CHECK(twin_len(packet, true) == size);
+        ((uint8_t *) ports)[12] = 0x50;
+    }
+    l3[is_ip4 ? 2 : 4] ^= 4;                    /* Another length. */
+    CHECK(twin_len(packet, true) == size);
+    l3[is_ip4 ? 2 : 4] ^= 4;
+    CHECK(twin_len(packet, true) == headers);
+    dp_packet_delete(packet);
+
+    /* The longest one that a buffer holds, and the shortest. */
+    packet = receive_full(BUF_SIZE - HDR_LEN - headers);
+    CHECK(twin_len(packet, false) == dp_packet_size(packet));
+    dp_packet_delete(packet);
+    packet = receive_full(0);
+    CHECK(twin_len(packet, true) == dp_packet_size(packet));
+    dp_packet_delete(packet);
+}
+
+static void
+test_twin_len(void)
+{
+    init();
+    check_twin_len(14 + 20 + 20);
+    flow.nw_proto = IPPROTO_UDP;
+    check_twin_len(14 + 20 + 8);
+    flow.dl_type = htons(ETH_TYPE_IPV6);
+    check_twin_len(14 + 40 + 8);
+    flow.nw_proto = IPPROTO_TCP;
+    check_twin_len(14 + 40 + 20);
+    CHECK(rte_mempool_full(mp));
+}
+
+/* If conntrack has changed a twin that has not got everything then it gets
+ * the rest. */
+static void
+test_twin_changed(void)
+{
+    struct dp_packet *packet, *twin;
+    struct dp_packet_batch batch;
+    struct iovtee_twins twins;
+
+    init();
+    packet = receive_full(1000);
+    dp_packet_batch_init_packet(&batch, packet);
+    iovtee_twins_make(&twins, &batch, flow.dl_type, true);
+    twin = batch.packets[0];
+    CHECK(!*((uint8_t *) dp_packet_tail(twin) - 1));
+    ((struct ip_header *) dp_packet_l3(twin))->ip_ttl = 9;
+    iovtee_twins_settle(&twins, &batch);
+    CHECK(batch.packets[0] == twin && rte_mempool_full(mp));
+    CHECK(((struct ip_header *) dp_packet_l3(twin))->ip_ttl == 9);
+    for (int i = 1; i <= 1000; i++) {
+        CHECK(*((uint8_t *) dp_packet_tail(twin) - i) == 0xa5);
+    }
+    dp_packet_delete(twin);
+}
+
 /* What NAT changes is a private packet from then on. */
 static void
 test_nat(void)
@@ -795,6 +942,8 @@ main(int argc, char *argv[])
         { "copy", test_copy },
         { "upcall", test_upcall },
         { "track", test_track },
+        { "twin-len", test_twin_len },
+        { "twin-changed", test_twin_changed },
         { "nat", test_nat },
         { "fragments", test_fragments },
     };

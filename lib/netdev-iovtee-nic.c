@@ -517,9 +517,9 @@ nic_show(struct netdev_iovtee *dev, struct ds *s)
         }
         ds_put_cstr(s, "\n");
         if (info.n_ring) {
-            ds_put_format(s, "    lending: %s (%u %% of the last frames in "
-                          "lent buffers were delivered in place)\n",
-                          info.paused ? "paused" : "on", info.percent);
+            ds_put_format(s, "    lending: %s (gain %u %%, cost %u %%)\n",
+                          info.paused ? "paused" : "on", info.percent,
+                          100 - info.percent);
         }
         if (is_too_long(&info)) {
             ds_put_format(s, "    hint: the guest's ring has %u buffers, with "

@@ -21,37 +21,43 @@
  * ===============================================
  *
  * A frame that a NIC receives into a guest's buffer, and that is then dropped
- * or goes elsewhere, costs more than one in a buffer of the host.  So for each
- * receive queue of a NIC it is watched which share of the frames in lent
- * buffers were delivered in place.  If that is too small then lending is
- * paused, save for a few buffers as a probe, until those show that it pays
- * again.
+ * or goes elsewhere, costs more than one in a buffer of the host, and so does
+ * a small one that connection tracking has to look at.  So for each receive
+ * queue of a NIC it is watched what was gained by frames in lent buffers, and
+ * what they cost.  If the gain is too small then lending is paused, save for a
+ * few buffers as a probe, until those show that it pays again.
  *
- * This module decides, from nothing but counts.  It includes neither DPDK nor
- * Open vSwitch, and has no lock: the caller holds the one of the NIC's receive
- * queue. */
+ * This module decides, from nothing but sums, whatever their unit.  It
+ * includes neither DPDK nor Open vSwitch, and has no lock: the caller holds
+ * the one of the NIC's receive queue. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* 'share' if all frames were delivered in place. */
-#define IOVTEE_LEND_ALL 65536
+/* Of all frames that were received into lent buffers and have left the switch.
+ * These run freely. */
+struct iovtee_lend_sums {
+    uint32_t n_frames;
+    uint32_t gain;
+    uint32_t cost;
+};
 
 struct iovtee_lend {
     bool paused;
-    uint32_t share;             /* Of the last ones, what was in place. */
-    uint32_t n_in_place;        /* As told last... */
-    uint32_t n_elsewhere;       /* ...both run freely. */
+    uint32_t gain;              /* Of the last ones... */
+    uint32_t cost;              /* ...as if there were always as many. */
+    struct iovtee_lend_sums told;       /* As of the last time. */
 
     /* While lending is paused. */
     uint32_t n_probe;           /* Buffers left of this probe... */
     uint32_t n_gap;             /* ...and between it and the next one. */
+    uint32_t n_vain;            /* Frames in probes, none of which paid. */
     uint32_t random;
 };
 
 void iovtee_lend_init(struct iovtee_lend *);
-bool iovtee_lend_judge(struct iovtee_lend *, uint32_t n_in_place,
-                       uint32_t n_elsewhere, bool settled);
+bool iovtee_lend_judge(struct iovtee_lend *, const struct iovtee_lend_sums *,
+                       bool settled);
 uint32_t iovtee_lend_quota(struct iovtee_lend *, uint32_t n);
 unsigned int iovtee_lend_percent(const struct iovtee_lend *);
 

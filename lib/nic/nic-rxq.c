@@ -350,6 +350,11 @@ static void
 rxq_judge(struct nic_rxq *rxq)
 {
     const struct iovtee_loan *loan = rxq->loan;
+    const struct iovtee_lend_sums sums = {
+        .n_frames = iovtee_loan_read(&loan->n_frames),
+        .gain = iovtee_loan_read(&loan->gain),
+        .cost = iovtee_loan_read(&loan->cost),
+    };
     bool settled = (nic_rxq_n_guest(rxq)
                     <= MAX(rxq->n_desc / PROBES_SHARE, PROBES_LEAST));
     bool changed, always;
@@ -358,13 +363,9 @@ rxq_judge(struct nic_rxq *rxq)
     if (OVS_UNLIKELY(always)) {
         changed = rxq->lend.paused;
         iovtee_lend_init(&rxq->lend);
-        rxq->lend.n_in_place = iovtee_loan_read(&loan->n_in_place);
-        rxq->lend.n_elsewhere = iovtee_loan_read(&loan->n_elsewhere);
+        rxq->lend.told = sums;
     } else {
-        changed = iovtee_lend_judge(&rxq->lend,
-                                    iovtee_loan_read(&loan->n_in_place),
-                                    iovtee_loan_read(&loan->n_elsewhere),
-                                    settled);
+        changed = iovtee_lend_judge(&rxq->lend, &sums, settled);
     }
     if (OVS_UNLIKELY(changed)) {
         iovtee_rxvq_pause_loan(rxq->vq, rxq->loan, rxq->lend.paused);

@@ -63,6 +63,23 @@ static inline void
 iovtee_mark_set(struct rte_mbuf *mbuf)
 {
     mbuf->ol_flags |= iovtee_mark_flag__;
+    mbuf->packet_type = 0;
+}
+
+/* Notes that there was another twin (border/twin.h) of 'packet', which is in
+ * guest memory, where drivers note what they have received, which Open vSwitch
+ * does not ask for. */
+static inline void
+iovtee_mark_twin(struct dp_packet *packet)
+{
+    packet->mbuf.packet_type++;
+}
+
+/* Returns how many there were since 'packet' was marked. */
+static inline uint32_t
+iovtee_mark_n_twins(const struct dp_packet *packet)
+{
+    return packet->mbuf.packet_type;
 }
 
 /* Is 'packet' a shell, wherever its bytes are? */

@@ -513,7 +513,11 @@ iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n)
             if (place == IOVTEE_NIC) {
                 iovtee_loan_add(&vq->lent_by[head]->n_nic, -1);
             } else {
-                iovtee_loan_add(&vq->lent_by[head]->n_elsewhere, 1);
+                const struct rte_mbuf *mbuf = objs[i];
+
+                /* Nobody has written to it since it was freed. */
+                iovtee_loan_count_elsewhere(vq->lent_by[head],
+                                            mbuf->data_len);
                 vq->counters.exposed += !vq->bufs[head].copied;
                 vq->bufs[head].copied = false;
             }

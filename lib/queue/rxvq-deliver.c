@@ -235,7 +235,8 @@ deliver_in_place(struct iovtee_rxvq *vq, struct dp_packet *packet)
         iovtee_vring_mark(&vq->vring, va, vq->hdr_len + size);
     }
     iovtee_ringstats_count(&vq->counters.ring, va + vq->hdr_len, size);
-    iovtee_loan_add(&vq->lent_by[head]->n_in_place, 1);
+    iovtee_loan_count_in_place(vq->lent_by[head], size,
+                               iovtee_mark_n_twins(packet));
     iovtee_rxvq_give(vq, head, IOVTEE_SWITCH, vq->hdr_len + size);
 }
 

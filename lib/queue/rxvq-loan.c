@@ -52,8 +52,9 @@ iovtee_rxvq_open_loan(struct iovtee_rxvq *vq)
         atomic_init(&loan->n_nic, 0);
         ovs_list_push_back(&vq->loans, &loan->node);
     }
-    atomic_store_relaxed(&loan->n_in_place, 0);
-    atomic_store_relaxed(&loan->n_elsewhere, 0);
+    atomic_store_relaxed(&loan->n_frames, 0);
+    atomic_store_relaxed(&loan->gain, 0);
+    atomic_store_relaxed(&loan->cost, 0);
     loan->used = true;
     vq->n_loans++;
     ovs_spin_unlock(&vq->lock);

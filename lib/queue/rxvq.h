@@ -108,8 +108,7 @@
     REASON(HOST_BUFFER, "host_buffer",                                      \
            "the NIC had received the frame into a buffer of the host")      \
     REASON(PAUSED, "paused",                                                \
-           "lending to the NIC was paused, as too few frames were for the " \
-           "guest")                                                         \
+           "lending to the NIC was paused, as it did not pay")             \
     REASON(OTHER_PORT, "other_port",                                        \
            "the packet came from a port that is not the peer")              \
     REASON(SWITCH, "switch",                                                \

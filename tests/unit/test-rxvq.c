@@ -526,6 +526,60 @@ test_exposed(void)
     vq_fixture_destroy(&f);
 }
 
+static void
+check_loan(const struct vq_fixture *f, uint32_t n, uint32_t gain,
+           uint32_t cost)
+{
+    CHECK(iovtee_loan_read(&f->posted.n_frames) == n);
+    CHECK(iovtee_loan_read(&f->posted.gain) == gain);
+    CHECK(iovtee_loan_read(&f->posted.cost) == cost);
+}
+
+/* A loan says what it has gained, and what it has cost. */
+static void
+test_worth(void)
+{
+    struct dp_packet *packets[2], *packet;
+    struct vq_buffer buffer;
+    struct vq_fixture f;
+    uint16_t head;
+    uint32_t len;
+
+    vq_fixture_init(&f, &modern);
+    vq_refill(&f, BUF_LEN);
+    vq_deliver(&f, vq_receive(&f, 60, 1));
+    vq_deliver(&f, vq_receive(&f, 1514, 2));
+    check_loan(&f, 2, 1574, 0);
+
+    /* Copies and buffers without a frame are none of its business. */
+    vq_deliver(&f, vq_host_packet(60, 3, VQ_PEER));
+    CHECK(vq_lend(&f, packets, 2, MAX_FRAME) == 2);
+    dp_packet_delete(packets[0]);
+    dp_packet_delete(packets[1]);
+    check_loan(&f, 2, 1574, 0);
+
+    dp_packet_delete(vq_receive(&f, 100, 4));
+    check_loan(&f, 3, 1574, 200);
+
+    /* It is remembered of a frame, not of a buffer, how many twins there
+     * were. */
+    for (uint32_t i = 0; i < 2 * modern.size; i++) {
+        packet = vq_receive(&f, 100, 5);
+        CHECK(!iovtee_mark_n_twins(packet));
+        iovtee_mark_twin(packet);
+        if (i % 2) {
+            iovtee_mark_twin(packet);
+        }
+        vq_deliver(&f, packet);
+        CHECK(vq_reap_raw(&f, &head, &len, &buffer));
+        vq_refill(&f, BUF_LEN);
+    }
+    check_loan(&f, 3 + 2 * modern.size, 1574 + 200 * modern.size,
+               200 + modern.size * (128 + 128 + 384));
+    vq_forgive(&f);
+    vq_fixture_destroy(&f);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -540,6 +594,7 @@ main(int argc, char *argv[])
         { "notify", test_notify },
         { "late", test_late },
         { "exposed", test_exposed },
+        { "worth", test_worth },
     };
 
     set_program_name(argv[0]);

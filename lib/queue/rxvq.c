@@ -507,7 +507,7 @@ vq_leave_buffers(struct iovtee_rxvq *vq)
             break;
         }
         iovtee_ledger_move(&vq->ledger, head, IOVTEE_IDLE, IOVTEE_GUEST);
-        iovtee_vring_untake(&vq->vring);
+        iovtee_vring_untake(&vq->vring, 1);
     }
 }
 

@@ -160,6 +160,7 @@ iovtee_vring_init(struct iovtee_vring *vr,
         .avail = areas.avail,
         .used = areas.used,
         .size = config->size,
+        .write_flag = config->transmit ? 0 : IOVTEE_DESC_F_WRITE,
         .event_idx = config->event_idx,
         .indirect = config->indirect,
         .fault = IOVTEE_FAULT_NONE,
@@ -256,14 +257,15 @@ iovtee_vring_take(struct iovtee_vring *vr, uint16_t heads[], unsigned n)
     return i;
 }
 
-/* Reads the buffer whose descriptor head is 'head': stores its pieces, each in
- * one piece in our own mapping, writable and not empty, in 'segs', and what is
- * to say of the whole in '*chain'.
+/* Reads the buffer whose descriptor head is 'head': stores its pieces, each of
+ * them as a whole in our own mapping and for the right direction, in 'segs',
+ * and what is to say of the buffer in '*chain'.  Pieces of a receive buffer
+ * are never empty.
  *
  * Returns IOVTEE_FAULT_NONE if successful.  Otherwise latches 'vr', returns
  * what is wrong, and the contents of 'segs' are indeterminate.  More than
- * 'max_segs' or IOVTEE_CHAIN_MAX_SEGS pieces are a fault, too, because in a
- * receive buffer they have no use. */
+ * 'max_segs' or IOVTEE_CHAIN_MAX_SEGS pieces are a fault, too, because they
+ * have no use. */
 enum iovtee_vring_fault
 iovtee_vring_read_chain(struct iovtee_vring *vr, uint16_t head,
                         struct iovtee_seg segs[], size_t max_segs,
@@ -448,16 +450,20 @@ mark_used(const struct iovtee_vring *vr)
     iovtee_vring_mark(vr, &vr->used[AREA_IDX], sizeof *vr->used);
 }
 
-/* Adds the buffer that 'desc' describes, a private copy, to the result. */
+/* Adds the buffer that 'desc' describes, a private copy, to the result.  A
+ * driver may send a packet with an empty piece in it, which counts, so that a
+ * chain of nothing but these has an end. */
 static enum iovtee_vring_fault
 add_segment(struct walk *w, const struct iovtee_desc *desc)
 {
+    bool receive = w->vr->write_flag;
     struct iovtee_seg *seg;
 
-    if (!(desc->flags & IOVTEE_DESC_F_WRITE)) {
-        return IOVTEE_FAULT_NOT_WRITABLE;
+    if ((desc->flags & IOVTEE_DESC_F_WRITE) != w->vr->write_flag) {
+        return (receive
+                ? IOVTEE_FAULT_NOT_WRITABLE : IOVTEE_FAULT_NOT_READABLE);
     }
-    if (!desc->len) {
+    if (!desc->len && receive) {
         return IOVTEE_FAULT_ZERO_LENGTH;
     }
     if (w->chain.n_segs >= w->max_segs) {
@@ -465,7 +471,9 @@ add_segment(struct walk *w, const struct iovtee_desc *desc)
     }
 
     seg = &w->segs[w->chain.n_segs];
-    if (!iovtee_vring_map(w->vr, desc, seg)) {
+    if (!desc->len) {
+        *seg = (struct iovtee_seg) { .va = NULL };
+    } else if (!iovtee_vring_map(w->vr, desc, seg)) {
         return IOVTEE_FAULT_BAD_ADDRESS;
     }
     w->chain.n_segs++;

@@ -20,10 +20,11 @@
 /* Device side of a split virtqueue
  * ================================
  *
- * This is the wire format of one virtqueue that the guest fills with empty
- * buffers (virtio 1.2, section 2.7).  It reads what the driver made
- * available, and tells the driver what was used.  It knows nothing of packets,
- * of who uses the buffers or of how a guest is interrupted.
+ * This is the wire format of one virtqueue (virtio 1.2, section 2.7).  The
+ * guest fills it with empty buffers, for the device to write to, or with full
+ * ones, for the device to read ('transmit').  This module reads what the driver
+ * made available, and tells the driver what was used.  It knows nothing of
+ * packets, of who uses the buffers or of how a guest is interrupted.
  *
  * Usage
  * =====
@@ -31,7 +32,7 @@
  *     n = iovtee_vring_take(vr, heads, ARRAY_SIZE(heads));
  *     for (i = 0; i < n; i++) {
  *         fault = iovtee_vring_read_chain(vr, heads[i], segs, MAX, &chain);
- *         ...fill the buffer...
+ *         ...fill the buffer, or read what is in it...
  *         iovtee_vring_give(vr, heads[i], n_bytes_written);
  *     }
  *     if (iovtee_vring_publish(vr)) {
@@ -101,6 +102,8 @@
           "descriptor chain is longer than the ring")                       \
     FAULT(NOT_WRITABLE, "not_writable",                                     \
           "receive buffer lacks the device-writable flag")                  \
+    FAULT(NOT_READABLE, "not_readable",                                     \
+          "transmit buffer has the device-writable flag")                   \
     FAULT(ZERO_LENGTH, "zero_length",                                       \
           "receive buffer of length zero")                                  \
     FAULT(BAD_ADDRESS, "bad_address",                                       \
@@ -176,9 +179,12 @@ struct iovtee_vring_config {
     uint16_t last_used;                 /* Next entry of used to give. */
     bool event_idx;                     /* VIRTIO_F_EVENT_IDX (RING_). */
     bool indirect;                      /* VIRTIO_F_INDIRECT_DESC. */
+    bool transmit;                      /* Does the device read the buffers,
+                                         * rather than write to them? */
 };
 
-/* One piece of a buffer, in our own mapping. */
+/* One piece of a buffer, in our own mapping.  A piece of a transmit buffer can
+ * be empty, and is nowhere then. */
 struct iovtee_seg {
     uint8_t *va;
     uint32_t len;               /* Bytes, IOVTEE_SEG_MAX_LEN at most. */
@@ -198,6 +204,9 @@ struct iovtee_vring {
     uint16_t *avail;                    /* ...flags, idx, ring[], event... */
     uint16_t *used;                     /* ...and the used area. */
     uint32_t size;
+    uint16_t write_flag;                /* IOVTEE_DESC_F_WRITE if the device
+                                         * writes to buffers, 0 if it reads
+                                         * them. */
     bool event_idx;
     bool indirect;
 
@@ -223,7 +232,7 @@ unsigned iovtee_vring_n_avail(struct iovtee_vring *, unsigned want);
 unsigned iovtee_vring_take(struct iovtee_vring *, uint16_t heads[],
                            unsigned n);
 static inline uint16_t iovtee_vring_last_taken(const struct iovtee_vring *);
-static inline void iovtee_vring_untake(struct iovtee_vring *);
+static inline void iovtee_vring_untake(struct iovtee_vring *, unsigned n);
 static inline bool iovtee_vring_read_desc(const struct iovtee_vring *,
                                           uint16_t head, struct iovtee_desc *);
 static inline bool iovtee_vring_map(const struct iovtee_vring *,
@@ -283,8 +292,8 @@ iovtee_vring_load_desc__(const void *src, struct iovtee_desc *dst)
 
 /* Copies descriptor 'head', which must be less than the size of the ring, to
  * '*desc'.  Returns true if it is a whole buffer by itself: one descriptor,
- * not indirect, writable, not empty.  Its address has not been looked at: pass
- * '*desc' to iovtee_vring_map().
+ * not indirect, for the right direction, not empty.  Its address has not been
+ * looked at: pass '*desc' to iovtee_vring_map().
  *
  * Returns false if iovtee_vring_read_chain() has to say what it is.  That
  * function reads the descriptor again, so that '*desc' means nothing then. */
@@ -294,7 +303,7 @@ iovtee_vring_read_desc(const struct iovtee_vring *vr, uint16_t head,
 {
     iovtee_vring_load_desc__(&vr->desc[head], desc);
     return ((desc->flags & (IOVTEE_DESC_F_NEXT | IOVTEE_DESC_F_WRITE
-                            | IOVTEE_DESC_F_INDIRECT)) == IOVTEE_DESC_F_WRITE
+                            | IOVTEE_DESC_F_INDIRECT)) == vr->write_flag
             && desc->len);
 }
 
@@ -323,16 +332,17 @@ iovtee_vring_last_taken(const struct iovtee_vring *vr)
                            __ATOMIC_RELAXED);
 }
 
-/* Leaves the buffer that was taken last, which must not have been given back,
- * in the available ring, as if it had not been taken.  The driver cannot tell,
- * because all it is told of is used buffers.
+/* Leaves the 'n' buffers that were taken last, which must not have been given
+ * back, in the available ring, as if they had not been taken.  The driver
+ * cannot tell, because all it is told of is used buffers.
  *
  * What the driver has said of later ones is to be read again, because together
  * they may be more than the ring has. */
 static inline void
-iovtee_vring_untake(struct iovtee_vring *vr)
+iovtee_vring_untake(struct iovtee_vring *vr, unsigned n)
 {
-    vr->avail_idx = --vr->last_avail;
+    vr->last_avail -= n;
+    vr->avail_idx = vr->last_avail;
 }
 
 /* Must iovtee_vring_mark() be told of writes? */

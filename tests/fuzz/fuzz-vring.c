@@ -51,6 +51,10 @@ static const struct guest_layout layouts[] = {
 static struct guest guest;
 static struct guest_ring ring;
 static struct iovtee_vring vr;
+
+/* What a good descriptor has, and one for the other direction has not. */
+#define WRITE_FLAG (ring.transmit ? 0 : IOVTEE_DESC_F_WRITE)
+
 static struct iovtee_ledger ledger;
 
 static uint16_t held[MAX_SIZE];         /* Heads that the device has. */
@@ -141,8 +145,9 @@ model_chain(uint32_t head, struct iovtee_desc descs[], size_t max)
             head = seen = 0;
             continue;
         }
-        if (!(desc.flags & IOVTEE_DESC_F_WRITE)
-            || !is_in_guest(desc.addr, desc.len) || n >= max) {
+        if (!(desc.flags & IOVTEE_DESC_F_WRITE) != ring.transmit || n >= max
+            || (!is_in_guest(desc.addr, desc.len)
+                && (desc.len || !ring.transmit))) {
             return 0;
         }
         descs[n++] = desc;
@@ -218,7 +223,7 @@ make_desc(struct fuzz_input *in)
         .len = len,
         .flags = (flags & 128 ? fuzz_u16(in)
                   : flags & 64 ? flags & 7
-                  : IOVTEE_DESC_F_WRITE | (flags & 1)),
+                  : WRITE_FLAG | (flags & 1)),
         .next = flags & 32 ? fuzz_u16(in) : fuzz_below(in, ring.size + 1),
     };
 }
@@ -300,7 +305,7 @@ write_table(struct fuzz_input *in, uint16_t i)
     beyond = n > 1 && n < max && how & 2;
     for (uint32_t j = 0; j < n + beyond; j++) {
         if (n > 1) {
-            desc.flags = IOVTEE_DESC_F_WRITE | (j + 1 < n + beyond);
+            desc.flags = WRITE_FLAG | (j + 1 < n + beyond);
             desc.next = beyond ? n : j + 1;
         }
         memcpy(guest_va(&guest, gpa + j * sizeof desc, sizeof desc), &desc,
@@ -406,9 +411,14 @@ read_buffer(struct fuzz_input *in)
     result = iovtee_vring_read_chain(&vr, head, segs, max_segs, &chain);
     CHECK(!result || vr.fault);
     CHECK(!result || fault || vr.fault == result);
-    CHECK(!result == !!chain.n_segs && !result == !!chain.len);
+    CHECK(!result == !!chain.n_segs);
+    CHECK(!result == !!chain.len || ring.transmit);
     CHECK(chain.n_segs == n_descs && n_descs <= 2 * ring.size);
     for (uint32_t i = 0; i < n_descs; i++) {
+        if (ring.transmit && !descs[i].len) {
+            CHECK(!segs[i].len);
+            continue;
+        }
         CHECK(segs[i].va == iovtee_guestmem_translate(guest.mem, descs[i].addr,
                                                       descs[i].len));
         CHECK(segs[i].len == (descs[i].len < IOVTEE_SEG_MAX_LEN
@@ -446,7 +456,7 @@ untake(void)
     for (uint32_t i = 0; i < n_held; i++) {
         if (held[i] == head) {
             iovtee_ledger_move(&ledger, head, IOVTEE_IDLE, IOVTEE_GUEST);
-            iovtee_vring_untake(&vr);
+            iovtee_vring_untake(&vr, 1);
             held[i] = held[--n_held];
             break;
         }
@@ -599,6 +609,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     guest_ring_init(&ring, &guest, RING_GPA, ring_size, start, how & 1);
     ring.indirect = how & 2;
+    ring.transmit = how & 4;
     guest_ring_config(&ring, &config);
     for (int i = 0; i < (how >> 5); i++) {
         try_config(&in, &config);

@@ -180,6 +180,7 @@ guest_ring_config(const struct guest_ring *ring,
         .last_used = ring->start,
         .event_idx = ring->event_idx,
         .indirect = ring->indirect,
+        .transmit = ring->transmit,
     };
     return config;
 }
@@ -203,6 +204,7 @@ guest_ring_post_indirect(struct guest_ring *ring,
                          const struct guest_buf bufs[], size_t n_direct,
                          uint64_t table_gpa, size_t n_indirect)
 {
+    const uint16_t write_flag = ring->transmit ? 0 : IOVTEE_DESC_F_WRITE;
     size_t n = n_direct + (n_indirect > 0);
     uint16_t head = 0, next = 0;
 
@@ -222,8 +224,7 @@ guest_ring_post_indirect(struct guest_ring *ring,
         } else {
             desc.addr = bufs[i].gpa;
             desc.len = bufs[i].len;
-            desc.flags = (IOVTEE_DESC_F_WRITE
-                          | (i < n - 1 ? IOVTEE_DESC_F_NEXT : 0));
+            desc.flags = write_flag | (i < n - 1 ? IOVTEE_DESC_F_NEXT : 0);
         }
         head = ring->free[--ring->n_free];
         guest_ring_set_desc(ring, head, desc);
@@ -236,7 +237,7 @@ guest_ring_post_indirect(struct guest_ring *ring,
         struct iovtee_desc desc = {
             .addr = buf->gpa,
             .len = buf->len,
-            .flags = IOVTEE_DESC_F_WRITE | (last ? 0 : IOVTEE_DESC_F_NEXT),
+            .flags = write_flag | (last ? 0 : IOVTEE_DESC_F_NEXT),
             .next = last ? 0 : i + 1,
         };
 

@@ -93,6 +93,8 @@ struct guest_ring {
     uint32_t size;
     bool event_idx;
     bool indirect;              /* Set it to false if not negotiated. */
+    bool transmit;              /* Set it to true if buffers are for the device
+                                 * to read. */
     uint16_t start;             /* Both indices at the start. */
 
     /* The three areas, in the guest's mapping. */

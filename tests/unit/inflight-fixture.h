@@ -177,7 +177,7 @@ device_leave(struct device *d, uint32_t n)
         uint16_t head = iovtee_vring_last_taken(&d->vr);
 
         if (d->held[i] == head) {
-            iovtee_vring_untake(&d->vr);
+            iovtee_vring_untake(&d->vr, 1);
             d->held[i] = d->held[--d->n_held];
             i = UINT32_MAX;
             n--;

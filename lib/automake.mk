@@ -78,6 +78,8 @@ lib_libiovtee_a_SOURCES = \
 	lib/queue/mark.h \
 	lib/queue/notifier.c \
 	lib/queue/notifier.h \
+	lib/queue/offload.c \
+	lib/queue/offload.h \
 	lib/queue/pool.c \
 	lib/queue/pool.h \
 	lib/queue/ring-setup.h \
@@ -92,6 +94,9 @@ lib_libiovtee_a_SOURCES = \
 	lib/queue/rxvq.h \
 	lib/queue/shells.c \
 	lib/queue/shells.h \
+	lib/queue/txvq-recv.c \
+	lib/queue/txvq.c \
+	lib/queue/txvq.h \
 	lib/session/session-events.c \
 	lib/session/session-message.c \
 	lib/session/session-message.h \

@@ -35,6 +35,7 @@ TESTSUITE_AT = \
 	tests/unit/nic.at \
 	tests/unit/nicmodel.at \
 	tests/unit/rxvq.at \
+	tests/unit/txvq.at \
 	tests/unit/session-migration.at \
 	tests/unit/session.at \
 	tests/unit/switch-units.at \

@@ -303,6 +303,43 @@ tests_unit_test_rxvq_log_LDADD = $(UNIT_OVS_LIBS)
 tests_unit_test_rxvq_log_DEPENDENCIES = $(UNIT_OVS_BUILT)
 tests_unit_test_rxvq_log_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
 
+check_PROGRAMS += tests/unit/test-txvq
+tests_unit_test_txvq_SOURCES = \
+	tests/unit/test-txvq.c \
+	tests/unit/txvq-fixture.c \
+	tests/unit/txvq-fixture.h \
+	tests/unit/unit-eal.h \
+	$(UNIT_SOURCES)
+tests_unit_test_txvq_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_txvq_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_txvq_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_txvq_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_txvq_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-txvq-hostile
+tests_unit_test_txvq_hostile_SOURCES = \
+	tests/unit/test-txvq-hostile.c \
+	tests/unit/txvq-fixture.c \
+	tests/unit/txvq-fixture.h \
+	tests/unit/unit-eal.h \
+	$(UNIT_SOURCES)
+tests_unit_test_txvq_hostile_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_txvq_hostile_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_txvq_hostile_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_txvq_hostile_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_txvq_hostile_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-offload
+tests_unit_test_offload_SOURCES = \
+	tests/unit/test-offload.c \
+	tests/unit/unit-eal.h \
+	tests/unit/unit.h
+tests_unit_test_offload_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_offload_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_offload_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_offload_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_offload_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
 UNIT_OVS_BUILT = lib/libiovtee.a lib/libiovtee-core.a $(OVS_BUILT)
 UNIT_OVS_LIBS = \
 	lib/libiovtee.a \
@@ -324,5 +361,8 @@ $(tests_unit_test_rxvq_copy_OBJECTS) \
 $(tests_unit_test_rxvq_equip_OBJECTS) \
 $(tests_unit_test_rxvq_hostile_OBJECTS) \
 $(tests_unit_test_rxvq_life_OBJECTS) \
-$(tests_unit_test_rxvq_log_OBJECTS): \
+$(tests_unit_test_rxvq_log_OBJECTS) \
+$(tests_unit_test_txvq_OBJECTS) \
+$(tests_unit_test_txvq_hostile_OBJECTS) \
+$(tests_unit_test_offload_OBJECTS): \
 	$(OVS_CFLAGS_FILE)

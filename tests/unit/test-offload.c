@@ -1,0 +1,320 @@
+/*
+ * Copyright (c) 2026 The IOVTee for Open vSwitch authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* Unit tests of lib/queue/offload. */
+
+#include <config.h>
+
+#include "queue/offload.h"
+
+#include <linux/virtio_net.h>
+#include <netinet/in.h>
+
+#include <rte_mbuf.h>
+
+#include "csum.h"
+#include "util.h"
+
+/* Open vSwitch has the same. */
+#undef ARRAY_SIZE
+#include "unit-eal.h"
+
+/* A frame in the making. */
+struct maker {
+    struct rte_mbuf *m;
+    uint8_t *frame;
+    uint16_t l3;                /* Where the IP header begins... */
+    uint16_t l4;                /* ...and what is behind it. */
+};
+
+static struct rte_mempool *pool;
+
+/* Makes a frame of 'len' bytes: Ethernet, 'n_tags' VLAN tags, IP of 'version'
+ * with protocol 'proto'. */
+static struct maker
+make(uint32_t len, int n_tags, int version, uint8_t proto)
+{
+    struct maker k = { .m = rte_pktmbuf_alloc(pool) };
+    uint16_t type = version == 4 ? 0x0800 : 0x86dd;
+    uint8_t *p;
+
+    CHECK(k.m);
+    k.frame = (uint8_t *) rte_pktmbuf_append(k.m, len);
+    for (uint32_t i = 0; i < len; i++) {
+        k.frame[i] = unit_random();
+    }
+    p = k.frame + 12;
+    for (int i = 0; i < n_tags; i++, p += 4) {
+        p[0] = 0x81;
+        p[1] = 0;
+    }
+    p[0] = type >> 8;
+    p[1] = type;
+    k.l3 = p + 2 - k.frame;
+    p += 2;
+    if (version == 4) {
+        p[0] = 0x45;
+        p[9] = proto;
+        k.l4 = k.l3 + 20;
+    } else {
+        p[0] = 0x60;
+        p[6] = proto;
+        k.l4 = k.l3 + 40;
+    }
+    if (proto == IPPROTO_TCP) {
+        k.frame[k.l4 + 12] = 0x50;
+    }
+    return k;
+}
+
+static struct virtio_net_hdr
+needs_csum(uint16_t start, uint16_t offset)
+{
+    return (struct virtio_net_hdr) {
+        .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+        .csum_start = start,
+        .csum_offset = offset,
+    };
+}
+
+/* Checks that 'k' is passed on with 'flags' and lengths that fit them, and
+ * without a change. */
+static void
+check_flags(struct maker k, struct virtio_net_hdr hdr, uint64_t flags)
+{
+    uint8_t before[2048];
+
+    memcpy(before, k.frame, k.m->data_len);
+    CHECK(iovtee_offload(k.m, &hdr));
+    CHECK(k.m->ol_flags == flags);
+    CHECK(!memcmp(before, k.frame, k.m->data_len));
+    if (flags) {
+        CHECK(k.m->l2_len == k.l3 && k.m->l2_len + k.m->l3_len == k.l4);
+    }
+    rte_pktmbuf_free(k.m);
+}
+
+/* Checks that 'k' is refused. */
+static void
+check_bad(struct maker k, struct virtio_net_hdr hdr)
+{
+    CHECK(!iovtee_offload(k.m, &hdr));
+    k.m->ol_flags = 0;
+    rte_pktmbuf_free(k.m);
+}
+
+/* Checks that the sum of 'k' is completed at once: with what it covers it
+ * makes the complement of what was in its place. */
+static void
+check_sum(struct maker k, struct virtio_net_hdr hdr)
+{
+    uint32_t start = hdr.csum_start;
+    uint8_t before[2048];
+    ovs_be16 old, sum;
+
+    memcpy(before, k.frame, k.m->data_len);
+    memcpy(&old, k.frame + start + hdr.csum_offset, sizeof old);
+    CHECK(iovtee_offload(k.m, &hdr));
+    CHECK(!k.m->ol_flags);
+    sum = csum(k.frame + start, k.m->data_len - start);
+
+    /* There are two zeros in ones' complement. */
+    CHECK(sum == old || (!sum && old == OVS_BE16_MAX)
+          || (!old && sum == OVS_BE16_MAX));
+    memcpy(&sum, k.frame + start + hdr.csum_offset, sizeof sum);
+    CHECK(sum);
+    memcpy(before + start + hdr.csum_offset, &sum, sizeof sum);
+    CHECK(!memcmp(before, k.frame, k.m->data_len));
+    rte_pktmbuf_free(k.m);
+}
+
+static void
+test_csum(void)
+{
+    const uint64_t ip4 = RTE_MBUF_F_TX_IPV4, ip6 = RTE_MBUF_F_TX_IPV6;
+    struct virtio_net_hdr nothing = { .flags = 0 };
+    struct maker k;
+
+    check_flags(make(60, 0, 4, IPPROTO_TCP), nothing, 0);
+    nothing.flags = VIRTIO_NET_HDR_F_DATA_VALID;
+    check_flags(make(60, 0, 4, IPPROTO_TCP), nothing, 0);
+
+    for (int n_tags = 0; n_tags < 2; n_tags++) {
+        uint16_t l4 = 14 + 4 * n_tags + 20;
+
+        check_flags(make(100, n_tags, 4, IPPROTO_TCP), needs_csum(l4, 16),
+                    ip4 | RTE_MBUF_F_TX_TCP_CKSUM);
+        check_flags(make(100, n_tags, 4, IPPROTO_UDP), needs_csum(l4, 6),
+                    ip4 | RTE_MBUF_F_TX_UDP_CKSUM);
+        check_flags(make(100, n_tags, 4, IPPROTO_SCTP), needs_csum(l4, 8),
+                    ip4 | RTE_MBUF_F_TX_SCTP_CKSUM);
+        l4 += 20;
+        check_flags(make(100, n_tags, 6, IPPROTO_TCP), needs_csum(l4, 16),
+                    ip6 | RTE_MBUF_F_TX_TCP_CKSUM);
+        check_flags(make(100, n_tags, 6, IPPROTO_UDP), needs_csum(l4, 6),
+                    ip6 | RTE_MBUF_F_TX_UDP_CKSUM);
+    }
+
+    /* IP options. */
+    k = make(100, 0, 4, IPPROTO_UDP);
+    k.frame[k.l3] = 0x47;
+    k.l4 += 8;
+    check_flags(k, needs_csum(k.l4, 6), ip4 | RTE_MBUF_F_TX_UDP_CKSUM);
+}
+
+/* What there is no flag for is done at once. */
+static void
+test_software(void)
+{
+    struct maker k;
+
+    check_sum(make(100, 2, 4, IPPROTO_TCP), needs_csum(42, 16));
+    check_sum(make(99, 0, 4, IPPROTO_ICMP), needs_csum(34, 2));
+    check_sum(make(100, 0, 4, IPPROTO_UDP), needs_csum(84, 14));  /* Inner. */
+    check_sum(make(100, 0, 6, IPPROTO_HOPOPTS), needs_csum(62, 16));
+    check_sum(make(100, 0, 4, IPPROTO_TCP), needs_csum(34, 6));
+    k = make(100, 0, 4, IPPROTO_TCP);
+    k.frame[k.l3] = 0x44;       /* Header too short. */
+    check_sum(k, needs_csum(34, 16));
+    check_sum(make(60, 0, 4, IPPROTO_TCP), needs_csum(58, 0));
+}
+
+static void
+test_gso(void)
+{
+    struct virtio_net_hdr hdr = needs_csum(34, 16);
+    struct maker k;
+
+    hdr.gso_type = VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN;
+    hdr.gso_size = 1448;
+    k = make(1800, 0, 4, IPPROTO_TCP);
+    k.frame[k.l4 + 12] = 0x80;
+    CHECK(iovtee_offload(k.m, &hdr));
+    CHECK(k.m->ol_flags == (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM
+                            | RTE_MBUF_F_TX_TCP_SEG));
+    CHECK(k.m->tso_segsz == 1448 && k.m->l2_len == 14 && k.m->l3_len == 20
+          && k.m->l4_len == 32);
+    rte_pktmbuf_free(k.m);
+
+    hdr = needs_csum(54, 6);
+    hdr.gso_type = VIRTIO_NET_HDR_GSO_UDP;
+    hdr.gso_size = 1400;
+    k = make(1800, 0, 6, IPPROTO_UDP);
+    CHECK(iovtee_offload(k.m, &hdr));
+    CHECK(k.m->ol_flags == (RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM
+                            | RTE_MBUF_F_TX_UDP_SEG));
+    CHECK(k.m->tso_segsz == 1400 && k.m->l4_len == 8);
+    rte_pktmbuf_free(k.m);
+}
+
+/* Headers that do not fit their frame. */
+static void
+test_bad(void)
+{
+    struct virtio_net_hdr gso = needs_csum(34, 16);
+    struct virtio_net_hdr hdr;
+    struct maker k;
+
+    check_bad(make(60, 0, 4, IPPROTO_TCP), needs_csum(59, 0));
+    check_bad(make(60, 0, 4, IPPROTO_TCP), needs_csum(34, 30));
+    check_bad(make(60, 0, 4, IPPROTO_TCP), needs_csum(65535, 65535));
+    check_bad(make(60, 0, 4, IPPROTO_ICMP), needs_csum(60, 0));
+
+    gso.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+    gso.gso_size = 1448;
+    hdr = gso;
+    hdr.gso_size = 0;
+    check_bad(make(1800, 0, 4, IPPROTO_TCP), hdr);
+    hdr = gso;
+    hdr.gso_type = 0x55;
+    check_bad(make(1800, 0, 4, IPPROTO_TCP), hdr);
+    hdr = gso;
+    hdr.csum_start = 35;
+    check_bad(make(1800, 0, 4, IPPROTO_TCP), hdr);
+    hdr = gso;
+    hdr.csum_offset = 6;
+    check_bad(make(1800, 0, 4, IPPROTO_TCP), hdr);
+    hdr = gso;
+    hdr.gso_type = VIRTIO_NET_HDR_GSO_UDP;
+    check_bad(make(1800, 0, 4, IPPROTO_TCP), hdr);
+    check_bad(make(1800, 0, 4, IPPROTO_UDP), gso);
+    check_bad(make(1800, 2, 4, IPPROTO_TCP), gso);
+
+    /* TCP headers that are too short, or longer than the frame. */
+    k = make(1800, 0, 4, IPPROTO_TCP);
+    k.frame[k.l4 + 12] = 0x40;
+    check_bad(k, gso);
+    k = make(60, 0, 4, IPPROTO_TCP);
+    k.frame[k.l4 + 12] = 0xf0;
+    check_bad(k, gso);
+    k = make(1800, 0, 4, IPPROTO_TCP);
+    k.frame[k.l3] = 0x4f;
+    check_bad(k, gso);
+}
+
+/* Headers and frames of random bytes and lengths.  (What is read beyond the
+ * frame the sanitizers see.) */
+static void
+test_random(void)
+{
+    unsigned int n_flags = 0, n_good = 0;
+
+    for (int i = 0; i < 200000; i++) {
+        static const uint8_t protos[] = { 6, 17, 132, 1, 0 };
+        uint32_t len = 1 + unit_random_below(unit_random_below(8) ? 120 : 20);
+        struct maker k = make(120, unit_random_below(3),
+                              unit_random_below(2) ? 4 : 6,
+                              protos[unit_random_below(5)]);
+        struct virtio_net_hdr hdr = needs_csum(
+            unit_random_below(3) ? k.l4 : unit_random_below(140),
+            unit_random_below(3) ? 16 : unit_random_below(20));
+
+        hdr.gso_type = unit_random_below(2) ? 0 : unit_random_below(6);
+        hdr.gso_size = unit_random_below(3) * 500;
+        if (!unit_random_below(4)) {
+            k.frame[unit_random_below(60)] = unit_random();
+        }
+        rte_pktmbuf_trim(k.m, 120 - len);
+        if (iovtee_offload(k.m, &hdr)) {
+            n_good++;
+            if (k.m->ol_flags) {
+                n_flags++;
+                CHECK(k.m->l2_len + k.m->l3_len < k.m->data_len);
+            }
+        }
+        k.m->ol_flags = 0;
+        rte_pktmbuf_free(k.m);
+    }
+    CHECK(n_flags > 1000 && n_good - n_flags > 1000 && n_good < 190000);
+}
+
+int
+main(int argc, char *argv[])
+{
+    static const struct unit_command commands[] = {
+        { "bad", test_bad },
+        { "csum", test_csum },
+        { "gso", test_gso },
+        { "random", test_random },
+        { "software", test_software },
+    };
+
+    set_program_name(argv[0]);
+    unit_eal_init("64");
+    pool = rte_pktmbuf_pool_create("pool", 63, 0, 0, 2176, SOCKET_ID_ANY);
+    CHECK(pool);
+    return unit_main(argc, argv, commands, ARRAY_SIZE(commands));
+}

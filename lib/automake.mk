@@ -48,6 +48,8 @@ lib_libiovtee_a_SOURCES = \
 	lib/border/border.h \
 	lib/border/twin.c \
 	lib/border/twin.h \
+	lib/guest/guest-private.h \
+	lib/guest/guest-rings.c \
 	lib/guest/guest.c \
 	lib/guest/guest.h \
 	lib/guest/hostpool.c \
@@ -104,7 +106,6 @@ lib_libiovtee_a_SOURCES = \
 	lib/session/session-registry.c \
 	lib/session/session-ring.c \
 	lib/session/session-socket.c \
-	lib/session/session-stats.c \
 	lib/session/session.c \
 	lib/session/session.h \
 	lib/tee/peer.c \

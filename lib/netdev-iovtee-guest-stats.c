@@ -100,45 +100,18 @@ iovtee_guest_port_judge_exposure(struct iovtee_guest_port *port)
     }
 }
 
-/* librte_vhost's counters of the guest's transmit rings and the members of
- * struct netdev_stats that they sum up to. */
-#define RX_STATS                                                            \
-    RX_STAT(rx_packets, "good_packets")                                     \
-    RX_STAT(rx_bytes, "good_bytes")                                         \
-    RX_STAT(rx_broadcast_packets, "broadcast_packets")                      \
-    RX_STAT(multicast, "multicast_packets")                                 \
-    RX_STAT(rx_undersized_errors, "undersize_packets")                      \
-    RX_STAT(rx_1_to_64_packets, "size_64_packets")                          \
-    RX_STAT(rx_65_to_127_packets, "size_65_127_packets")                    \
-    RX_STAT(rx_128_to_255_packets, "size_128_255_packets")                  \
-    RX_STAT(rx_256_to_511_packets, "size_256_511_packets")                  \
-    RX_STAT(rx_512_to_1023_packets, "size_512_1023_packets")                \
-    RX_STAT(rx_1024_to_1522_packets, "size_1024_1518_packets")              \
-    RX_STAT(rx_1523_to_max_packets, "size_1519_max_packets")
-
+/* Adds up the counters of all transmit queues of the guest. */
 static void
-add_rx_stat(const char *name, uint64_t value, void *stats_)
+sum_tx_counters(struct iovtee_guest_port *port,
+                struct iovtee_txvq_counters *sum)
 {
-    struct netdev_stats *stats = stats_;
-
-#define RX_STAT(MEMBER, NAME)           \
-    if (!strcmp(name, NAME)) {          \
-        stats->MEMBER += value;         \
-    }
-    RX_STATS
-#undef RX_STAT
-}
-
-/* Stores what came from the guest, over all connections, in '*stats'. */
-static void
-set_rx_stats(struct iovtee_guest_port *port, struct netdev_stats *stats)
-{
-#define RX_STAT(MEMBER, NAME) stats->MEMBER = 0;
-    RX_STATS
-#undef RX_STAT
+    memset(sum, 0, sizeof *sum);
     for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
-        iovtee_session_txq_stats(port->guest->totals, port->guest->session, q,
-                                 add_rx_stat, stats);
+        struct iovtee_txvq_counters counters;
+
+        if (iovtee_guest_get_tx_counters(port->guest, q, &counters)) {
+            iovtee_txvq_counters_add(sum, &counters);
+        }
     }
 }
 
@@ -148,13 +121,15 @@ netdev_iovtee_guest_get_stats(const struct netdev *netdev,
 {
     struct iovtee_guest_port *port = iovtee_guest_port(netdev);
     struct iovtee_guest_stats guest_stats;
+    struct iovtee_txvq_counters tx_sum;
     struct iovtee_rxvq_counters sum;
 
     memset(stats, 0xff, sizeof *stats);
     sum_counters(port, &sum);
-    iovtee_ringstats_clear_netdev_tx(stats);
+    sum_tx_counters(port, &tx_sum);
+    iovtee_ringstats_clear_netdev(stats);
     iovtee_ringstats_add_netdev_tx(&sum.ring, stats);
-    set_rx_stats(port, stats);
+    iovtee_ringstats_add_netdev_rx(&tx_sum.ring, stats);
     stats->rx_errors = 0;
     stats->tx_errors = 0;
 
@@ -184,7 +159,8 @@ add_counter(const char *name, uint64_t value, void *counters_)
 
 /* Adds what only ports of this type count. */
 static void
-add_iovtee_counters(struct counters *c, const struct iovtee_rxvq_counters *sum)
+add_iovtee_counters(struct counters *c, const struct iovtee_rxvq_counters *sum,
+                    const struct iovtee_txvq_counters *tx_sum)
 {
     c->prefix = "iovtee_";
     add_counter("zero_copied", sum->zero_copied, c);
@@ -197,9 +173,14 @@ add_iovtee_counters(struct counters *c, const struct iovtee_rxvq_counters *sum)
     for (int i = 0; i < IOVTEE_N_DROP_REASONS; i++) {
         add_counter(iovtee_drop_reason_name(i), sum->dropped[i], c);
     }
+    c->prefix = "iovtee_tx_dropped_";
+    for (int i = 0; i < IOVTEE_N_TX_DROP_REASONS; i++) {
+        add_counter(iovtee_tx_drop_reason_name(i), tx_sum->dropped[i], c);
+    }
     c->prefix = "iovtee_fault_";
     for (int i = IOVTEE_FAULT_NONE + 1; i < IOVTEE_N_FAULTS; i++) {
-        add_counter(iovtee_vring_fault_name(i), sum->faults[i], c);
+        add_counter(iovtee_vring_fault_name(i),
+                    sum->faults[i] + tx_sum->faults[i], c);
     }
     c->prefix = "iovtee_border_";
     for (int i = 0; i < IOVTEE_N_BORDER_EVENTS; i++) {
@@ -209,6 +190,18 @@ add_iovtee_counters(struct counters *c, const struct iovtee_rxvq_counters *sum)
     add_counter("fillers", sum->fillers, c);
 }
 
+/* Adds the counters of the ring of queue 'q'.  'direction' is that of the port,
+ * which is not that of the guest. */
+static void
+add_ring_counters(struct counters *c, const char *direction, unsigned int q,
+                  const struct iovtee_ringstats *ring)
+{
+    char prefix[16];
+
+    snprintf(prefix, sizeof prefix, "%s_q%u_", direction, q);
+    iovtee_ringstats_foreach(ring, prefix, add_counter, c);
+}
+
 int
 netdev_iovtee_guest_get_custom_stats(const struct netdev *netdev,
                                      struct netdev_custom_stats *custom)
@@ -216,6 +209,7 @@ netdev_iovtee_guest_get_custom_stats(const struct netdev *netdev,
     struct iovtee_guest_port *port = iovtee_guest_port(netdev);
     struct counters c = { .custom = custom };
     struct iovtee_guest_stats stats;
+    struct iovtee_txvq_counters tx_sum;
     struct iovtee_rxvq_counters sum;
 
     custom->size = 0;
@@ -231,22 +225,22 @@ netdev_iovtee_guest_get_custom_stats(const struct netdev *netdev,
     add_counter("tx_invalid_hwol_drops", stats.tx_invalid_hwol_drops, &c);
 
     sum_counters(port, &sum);
-    add_iovtee_counters(&c, &sum);
+    sum_tx_counters(port, &tx_sum);
+    add_iovtee_counters(&c, &sum, &tx_sum);
 
-    for (unsigned int q = 0; q < netdev->n_rxq; q++) {
-        char prefix[16];
-
-        snprintf(prefix, sizeof prefix, "rx_q%u_", q);
-        c.prefix = prefix;
-        iovtee_session_txq_stats(port->guest->totals, port->guest->session, q,
-                                 add_counter, &c);
-    }
     c.prefix = NULL;
+    for (unsigned int q = 0; q < netdev->n_rxq; q++) {
+        struct iovtee_txvq_counters counters;
+
+        if (iovtee_guest_get_tx_counters(port->guest, q, &counters)) {
+            add_ring_counters(&c, "rx", q, &counters.ring);
+        }
+    }
     for (unsigned int q = 0; q < netdev->n_txq; q++) {
         struct iovtee_rxvq_counters counters;
 
         if (iovtee_guest_get_counters(port->guest, q, &counters)) {
-            iovtee_ringstats_foreach(&counters.ring, q, add_counter, &c);
+            add_ring_counters(&c, "tx", q, &counters.ring);
         }
     }
     return 0;
@@ -357,6 +351,41 @@ show_queue(struct iovtee_guest_port *port, unsigned int q, struct ds *s)
 }
 
 static void
+show_tx_queue(struct iovtee_guest_port *port, unsigned int q, struct ds *s)
+{
+    struct iovtee_txvq_info info;
+
+    if (!iovtee_guest_get_tx_info(port->guest, q, &info)) {
+        return;
+    }
+    ds_put_format(s, "  transmit queue %u: %s, ring of %"PRIu32", "
+                  "%"PRIu32" waiting\n", q,
+                  iovtee_txvq_state_to_string(info.state), info.size,
+                  info.n_waiting);
+    if (info.fault != IOVTEE_FAULT_NONE) {
+        ds_put_format(s, "    broken: %s\n",
+                      iovtee_vring_fault_text(info.fault));
+    }
+}
+
+static void
+show_tx_counters(const struct iovtee_txvq_counters *sum, struct ds *s)
+{
+    struct netdev_stats stats;
+
+    iovtee_ringstats_clear_netdev(&stats);
+    iovtee_ringstats_add_netdev_rx(&sum->ring, &stats);
+    ds_put_format(s, "  received: %"PRIu64"\n", stats.rx_packets);
+    for (int i = 0; i < IOVTEE_N_TX_DROP_REASONS; i++) {
+        if (sum->dropped[i]) {
+            ds_put_format(s, "    dropped %"PRIu64": %s (%s)\n",
+                          sum->dropped[i], iovtee_tx_drop_reason_text(i),
+                          iovtee_tx_drop_reason_name(i));
+        }
+    }
+}
+
+static void
 show_counters(const struct iovtee_rxvq_counters *sum, struct ds *s)
 {
     uint64_t total = n_delivered(sum);
@@ -405,6 +434,7 @@ netdev_iovtee_guest_show(struct netdev_iovtee *dev, struct ds *s)
     struct iovtee_session *session = port->guest->session;
     char *peer = iovtee_tee_peer(port->guest->tee);
     char *why = iovtee_guest_port_why_copied(port);
+    struct iovtee_txvq_counters tx_sum;
     struct iovtee_rxvq_counters sum;
 
     ds_put_format(s, "  socket: %s, %s, %s\n", port->path,
@@ -425,8 +455,13 @@ netdev_iovtee_guest_show(struct netdev_iovtee *dev, struct ds *s)
     for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
         show_queue(port, q, s);
     }
+    for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
+        show_tx_queue(port, q, s);
+    }
     sum_counters(port, &sum);
     show_counters(&sum, s);
+    sum_tx_counters(port, &tx_sum);
+    show_tx_counters(&tx_sum, s);
     free(why);
     free(peer);
 }
@@ -437,8 +472,14 @@ netdev_iovtee_guest_check(struct netdev_iovtee *dev)
     struct iovtee_guest_port *port = dev->guest;
 
     for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
+        struct iovtee_txvq_info tx_info;
         struct iovtee_rxvq_info info;
 
+        if (iovtee_guest_get_tx_info(port->guest, q, &tx_info)
+            && tx_info.n_out) {
+            return xasprintf("transmit queue %u: %"PRIu32" buffers did not "
+                             "go back", q, tx_info.n_out);
+        }
         if (!iovtee_guest_is_balanced(port->guest, q)
             && iovtee_guest_get_info(port->guest, q, &info)) {
             return xasprintf("queue %u: the books do not balance: ring of "

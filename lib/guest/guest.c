@@ -14,16 +14,15 @@
  * limitations under the License.
  */
 
-/* Data path of a guest port: which receive virtqueue a packet goes to, what
- * the guest has sent, and the queues' coming and going.
+/* Data path of a guest port: which receive virtqueue a packet goes to, and
+ * what the guest has sent.
  *
- * PMD threads send and receive, librte_vhost's thread starts and stops queues,
- * the main thread configures.  Next: queue/rxvq-deliver.c, how a packet gets
- * into a virtqueue. */
+ * PMD threads send and receive, the main thread configures.  Next:
+ * guest/guest-rings.c, how queues come and go. */
 
 #include <config.h>
 
-#include "guest/guest.h"
+#include "guest/guest-private.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -39,7 +38,6 @@
 #include "packets.h"
 #include "session/session.h"
 #include "tee/tee.h"
-#include "timeval.h"
 #include "userspace-tso.h"
 #include "util.h"
 #include "virtio/inflight.h"
@@ -50,49 +48,14 @@ COVERAGE_DEFINE(iovtee_send_other_queue);
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 
-/* Once packets of a guest did not leave the switch in time, its rings are
- * stopped without much ado for so long, in microseconds: all guests wait for
- * it. */
-#define HOPELESS_US 1000000
-#define HOPELESS_SUSPEND_US 1000
-
-/* The running receive queues of a guest. */
-struct iovtee_rxvq_map {
-    unsigned int n;
-    struct iovtee_rxvq *vqs[];  /* One reference each. */
-};
-
 static void open_inflight(struct iovtee_guest *, const char *path);
 static void close_session(struct iovtee_guest *);
-static void rings_begin(void *guest_);
-static void rings_end(void *guest_);
-static void ring_start(void *guest_, unsigned int q,
-                       const struct iovtee_ring_setup *);
-static void ring_drain(void *guest_, unsigned int q);
-static void ring_stop(void *guest_, unsigned int q, bool final,
-                      uint16_t *last_avail, uint16_t *last_used);
-static void ring_callfd(void *guest_, unsigned int q, int callfd);
-static void changed(void *guest_);
-static void replace_map(struct iovtee_guest *guest)
-    OVS_REQUIRES(guest->mutex);
-static void retire(struct iovtee_guest *guest, unsigned int q)
-    OVS_REQUIRES(guest->mutex);
 static void filter(struct iovtee_guest *, struct dp_packet_batch *,
                    struct iovtee_guest_stats *);
 static void deliver(const struct iovtee_rxvq_map *, struct iovtee_rxvq *target,
                     struct dp_packet_batch *, int max_retries,
                     struct iovtee_delivery *);
 static void count(struct iovtee_guest *, const struct iovtee_guest_stats *);
-
-static const struct iovtee_session_ops session_ops = {
-    .rings_begin = rings_begin,
-    .rings_end = rings_end,
-    .ring_start = ring_start,
-    .ring_drain = ring_drain,
-    .ring_stop = ring_stop,
-    .ring_callfd = ring_callfd,
-    .changed = changed,
-};
 
 struct iovtee_guest *
 iovtee_guest_create(struct netdev *netdev)
@@ -101,7 +64,6 @@ iovtee_guest_create(struct netdev *netdev)
 
     guest->netdev = netdev;
     guest->tee = iovtee_tee_create(netdev_get_name(netdev));
-    guest->totals = iovtee_session_totals_create();
     iovtee_qos_init(&guest->qos, netdev_get_name(netdev));
     atomic_init(&guest->up, false);
     atomic_init(&guest->max_retries, 0);
@@ -109,6 +71,9 @@ iovtee_guest_create(struct netdev *netdev)
     atomic_init(&guest->always, false);
     ovs_mutex_init(&guest->mutex);
     ovsrcu_init(&guest->map, NULL);
+    for (size_t q = 0; q < ARRAY_SIZE(guest->txqs); q++) {
+        ovsrcu_init(&guest->txqs[q].vq, NULL);
+    }
     ovs_spin_init(&guest->stats_lock);
     return guest;
 }
@@ -120,7 +85,6 @@ iovtee_guest_destroy(struct iovtee_guest *guest)
 {
     if (guest) {
         close_session(guest);
-        iovtee_session_totals_destroy(guest->totals);
         iovtee_tee_destroy(guest->tee);
         iovtee_qos_destroy(&guest->qos);
         ovs_mutex_destroy(&guest->mutex);
@@ -142,9 +106,8 @@ iovtee_guest_open(struct iovtee_guest *guest, const char *path, bool server,
         .path = path,
         .server = server,
         .tso = userspace_tso_enabled(),
-        .ops = &session_ops,
+        .ops = &iovtee_guest_session_ops__,
         .aux = guest,
-        .totals = guest->totals,
     };
     int error;
 
@@ -272,23 +235,23 @@ int
 iovtee_guest_recv(struct iovtee_guest *guest, unsigned int q,
                   struct dp_packet_batch *batch, int *qfill)
 {
+    struct iovtee_txvq *vq = ovsrcu_get(struct iovtee_txvq *,
+                                        &guest->txqs[q].vq);
     struct rte_mbuf **mbufs = (struct rte_mbuf **) batch->packets;
     unsigned int n, kept;
     bool up;
 
     atomic_read_relaxed(&guest->up, &up);
-    if (OVS_UNLIKELY(!up || !guest->mp)) {
+    if (OVS_UNLIKELY(!vq || !up || !guest->mp)) {
         return EAGAIN;
     }
 
-    n = iovtee_session_dequeue(guest->session, q, guest->mp, mbufs,
-                               NETDEV_MAX_BURST);
+    n = iovtee_txvq_recv(vq, guest->mp, mbufs, NETDEV_MAX_BURST);
     if (!n) {
         return EAGAIN;
     }
     if (qfill) {
-        *qfill = (n == NETDEV_MAX_BURST
-                  ? iovtee_session_queue_count(guest->session, q) : 0);
+        *qfill = n == NETDEV_MAX_BURST ? iovtee_txvq_n_waiting(vq) : 0;
     }
 
     kept = iovtee_qos_run_ingress(&guest->qos, mbufs, n);
@@ -354,6 +317,43 @@ iovtee_guest_is_balanced(struct iovtee_guest *guest, unsigned int q)
     return balanced;
 }
 
+/* Stores what transmit queue 'q' has counted in '*counters', earlier rings
+ * included.  Returns false if there never was such a queue. */
+bool
+iovtee_guest_get_tx_counters(struct iovtee_guest *guest, unsigned int q,
+                             struct iovtee_txvq_counters *counters)
+{
+    const struct iovtee_guest_txq *txq = &guest->txqs[q];
+    const struct iovtee_txvq *vq;
+    bool seen;
+
+    ovs_mutex_lock(&guest->mutex);
+    *counters = txq->past;
+    vq = ovsrcu_get_protected(struct iovtee_txvq *, &txq->vq);
+    if (vq) {
+        iovtee_txvq_counters_add(counters, &vq->counters);
+    }
+    seen = txq->seen;
+    ovs_mutex_unlock(&guest->mutex);
+    return seen;
+}
+
+/* Takes a snapshot of transmit queue 'q'.  Returns false if it is stopped. */
+bool
+iovtee_guest_get_tx_info(struct iovtee_guest *guest, unsigned int q,
+                         struct iovtee_txvq_info *info)
+{
+    struct iovtee_txvq *vq;
+
+    ovs_mutex_lock(&guest->mutex);
+    vq = ovsrcu_get_protected(struct iovtee_txvq *, &guest->txqs[q].vq);
+    if (vq) {
+        iovtee_txvq_get_info(vq, info);
+    }
+    ovs_mutex_unlock(&guest->mutex);
+    return vq != NULL;
+}
+
 void
 iovtee_guest_get_stats(struct iovtee_guest *guest,
                        struct iovtee_guest_stats *stats)
@@ -361,216 +361,6 @@ iovtee_guest_get_stats(struct iovtee_guest *guest,
     ovs_spin_lock(&guest->stats_lock);
     *stats = guest->stats;
     ovs_spin_unlock(&guest->stats_lock);
-}
-
-/* The session's callbacks.  They run one at a time, and nobody else makes or
- * parts with a queue.  They hold the guest's mutex, for which the main thread
- * waits, only where that is seen, and never while they interrupt the guest. */
-
-/* Returns receive queue 'q', or NULL if it is stopped. */
-static struct iovtee_rxvq *
-get_queue(struct iovtee_guest *guest, unsigned int q)
-{
-    struct iovtee_rxvq *vq;
-
-    ovs_mutex_lock(&guest->mutex);
-    vq = guest->queues[q].vq;
-    ovs_mutex_unlock(&guest->mutex);
-    return vq;
-}
-
-static void
-rings_begin(void *guest_)
-{
-    struct iovtee_guest *guest = guest_;
-
-    guest->deadline = 0;
-    guest->in_batch = true;
-    iovtee_tee_hold(guest->tee);
-}
-
-static void
-rings_end(void *guest_)
-{
-    struct iovtee_guest *guest = guest_;
-
-    iovtee_tee_release(guest->tee);
-    guest->in_batch = false;
-}
-
-static void
-ring_start(void *guest_, unsigned int q,
-           const struct iovtee_ring_setup *ring_)
-{
-    struct iovtee_guest *guest = guest_;
-    struct iovtee_guest_queue *queue = &guest->queues[q];
-    struct iovtee_ring_setup ring = *ring_;
-    struct iovtee_rxvq *vq;
-
-    vq = get_queue(guest, q);
-    if (vq && (vq->mem != ring.vring.mem
-               || !iovtee_rxvq_same_ring(vq, &ring))) {
-        if (iovtee_rxvq_same_ring(vq, &ring)) {
-            /* The same ring in another layout of guest memory. */
-            iovtee_rxvq_finish(vq, &ring.vring.last_avail,
-                               &ring.vring.last_used);
-        } else {
-            iovtee_rxvq_abandon(vq);
-        }
-        ovs_mutex_lock(&guest->mutex);
-        retire(guest, q);
-        ovs_mutex_unlock(&guest->mutex);
-        vq = NULL;
-    }
-    if (!vq) {
-        struct iovtee_rxvq_config config = {
-            .port = netdev_get_name(guest->netdev),
-            .q = q,
-            .ring = &ring,
-            .inflight = guest->inflight,
-        };
-
-        vq = iovtee_rxvq_create(&config);
-    }
-    if (vq) {
-        bool zero_copy, always;
-
-        iovtee_rxvq_resume(vq, ring.callfd, &ring.log);
-
-        ovs_mutex_lock(&guest->mutex);
-        atomic_read_relaxed(&guest->zero_copy, &zero_copy);
-        atomic_read_relaxed(&guest->always, &always);
-        atomic_store_relaxed(&vq->zero_copy, zero_copy);
-        atomic_store_relaxed(&vq->always, always);
-        queue->vq = vq;
-        queue->running = true;
-        replace_map(guest);
-        ovs_mutex_unlock(&guest->mutex);
-
-        iovtee_tee_vq_up(guest->tee, q, vq);
-    }
-}
-
-/* Takes the buffers of receive queue 'q' back from the NIC. */
-static void
-ring_drain(void *guest_, unsigned int q)
-{
-    struct iovtee_guest *guest = guest_;
-    struct iovtee_rxvq *vq = get_queue(guest, q);
-
-    if (vq) {
-        iovtee_rxvq_drain(vq);
-        iovtee_tee_vq_down(guest->tee, q);
-    }
-}
-
-/* Waits until the packets of 'vq', which is drained, have left the switch, for
- * a time that all rings that are stopped together share. */
-static void
-await_packets(struct iovtee_guest *guest, struct iovtee_rxvq *vq)
-{
-    if (!guest->in_batch || !guest->deadline) {
-        long long int now = time_usec();
-
-        guest->deadline = now + (now < guest->hopeless
-                                 ? HOPELESS_SUSPEND_US
-                                 : IOVTEE_RXVQ_SUSPEND_US);
-    }
-    if (!iovtee_rxvq_suspend_until(vq, guest->deadline)) {
-        guest->hopeless = time_usec() + HOPELESS_US;
-    }
-}
-
-static void
-ring_stop(void *guest_, unsigned int q, bool final, uint16_t *last_avail,
-          uint16_t *last_used)
-{
-    struct iovtee_guest *guest = guest_;
-    struct iovtee_guest_queue *queue = &guest->queues[q];
-    struct iovtee_rxvq *vq = get_queue(guest, q);
-
-    if (!vq) {
-        return;
-    }
-    ring_drain(guest, q);
-    await_packets(guest, vq);
-    if (final) {
-        iovtee_rxvq_finish(vq, last_avail, last_used);
-    }
-
-    ovs_mutex_lock(&guest->mutex);
-    queue->running = false;
-    if (final) {
-        retire(guest, q);
-    }
-    replace_map(guest);
-    ovs_mutex_unlock(&guest->mutex);
-}
-
-static void
-ring_callfd(void *guest_, unsigned int q, int callfd)
-{
-    struct iovtee_guest *guest = guest_;
-    struct iovtee_rxvq *vq = get_queue(guest, q);
-
-    if (vq) {
-        iovtee_rxvq_set_callfd(vq, callfd);
-    }
-}
-
-static void
-changed(void *guest_)
-{
-    struct iovtee_guest *guest = guest_;
-
-    netdev_change_seq_changed(guest->netdev);
-}
-
-static void
-free_map(struct iovtee_rxvq_map *map)
-{
-    for (unsigned int i = 0; i < map->n; i++) {
-        iovtee_rxvq_unref(map->vqs[i]);
-    }
-    free(map);
-}
-
-/* Makes PMD threads use the queues that run now. */
-static void
-replace_map(struct iovtee_guest *guest)
-{
-    struct iovtee_rxvq_map *old, *map;
-    unsigned int n = 0;
-
-    old = ovsrcu_get_protected(struct iovtee_rxvq_map *, &guest->map);
-    for (size_t q = 0; q < ARRAY_SIZE(guest->queues); q++) {
-        n += guest->queues[q].running;
-    }
-    map = n ? xmalloc(sizeof *map + n * sizeof *map->vqs) : NULL;
-    if (map) {
-        map->n = 0;
-        for (size_t q = 0; q < ARRAY_SIZE(guest->queues); q++) {
-            if (guest->queues[q].running) {
-                map->vqs[map->n++] = iovtee_rxvq_ref(guest->queues[q].vq);
-            }
-        }
-    }
-    ovsrcu_set(&guest->map, map);
-    if (old) {
-        ovsrcu_postpone(free_map, old);
-    }
-}
-
-/* Parts with the ring of queue 'q'. */
-static void
-retire(struct iovtee_guest *guest, unsigned int q)
-{
-    struct iovtee_guest_queue *queue = &guest->queues[q];
-
-    iovtee_rxvq_counters_add(&queue->past, &queue->vq->counters);
-    iovtee_rxvq_unref(queue->vq);
-    queue->vq = NULL;
-    queue->running = false;
 }
 
 /* Drops what must not be sent to 'guest' from 'batch' and counts it in

@@ -21,11 +21,12 @@
  * =========================
  *
  * The queues of one guest, whatever guest is connected: the session's ops
- * make, suspend and finish its receive queues (queue/rxvq), the tee couples
- * them with a NIC, PMD threads send to and receive from them.
+ * make, suspend and finish its receive queues (queue/rxvq) and its transmit
+ * queues (queue/txvq), the tee couples receive queues with a NIC, PMD threads
+ * send to the guest and receive from it.
  *
  * PMD threads find the running receive queues in an RCU-protected map that is
- * replaced as a whole.
+ * replaced as a whole, and each transmit queue behind a pointer of its own.
  *
  * Threads
  * =======
@@ -43,12 +44,12 @@
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
 #include "queue/rxvq.h"
+#include "queue/txvq.h"
 #include "session/session.h"
 
 struct dp_packet_batch;
 struct iovtee_inflight;
 struct iovtee_session;
-struct iovtee_session_totals;
 struct iovtee_tee;
 struct netdev;
 struct rte_mempool;
@@ -72,6 +73,14 @@ struct iovtee_guest_queue {
     struct iovtee_rxvq_counters past;  /* Of earlier rings. */
 };
 
+/* One of the guest's transmit queues. */
+struct iovtee_guest_txq {
+    OVSRCU_TYPE(struct iovtee_txvq *) vq;   /* NULL if stopped. */
+    bool running;               /* Neither stopped nor suspended? */
+    bool seen;                  /* Did it ever run? */
+    struct iovtee_txvq_counters past;  /* Of earlier rings. */
+};
+
 struct iovtee_rxvq_map;
 
 struct iovtee_guest {
@@ -81,7 +90,6 @@ struct iovtee_guest {
 
     /* Changed by the main thread, while no PMD thread uses the port. */
     struct iovtee_session *session;     /* NULL if it could not be opened. */
-    struct iovtee_session_totals *totals; /* Of all sessions. */
     struct iovtee_inflight *inflight;   /* Of 'session', or NULL. */
     char *inflight_path;        /* Its file, or NULL. */
     struct rte_mempool *mp;     /* For packets from the guest, or NULL. */
@@ -92,9 +100,11 @@ struct iovtee_guest {
     atomic_bool zero_copy;      /* For queues that come, like... */
     atomic_bool always;         /* ...this: see iovtee_rxvq_config. */
 
-    struct ovs_mutex mutex;     /* Protects 'queues' and replacing 'map'. */
+    struct ovs_mutex mutex;     /* Protects 'queues' and replacing 'map' and
+                                 * what is in 'txqs'. */
     struct iovtee_guest_queue queues[IOVTEE_SESSION_MAX_QUEUES]
         OVS_GUARDED;
+    struct iovtee_guest_txq txqs[IOVTEE_SESSION_MAX_QUEUES];
     OVSRCU_TYPE(struct iovtee_rxvq_map *) map;  /* NULL if none runs. */
 
     /* For the session's callbacks that stop rings, of which one runs at a
@@ -125,6 +135,10 @@ bool iovtee_guest_get_counters(struct iovtee_guest *, unsigned int q,
                                struct iovtee_rxvq_counters *);
 bool iovtee_guest_get_info(struct iovtee_guest *, unsigned int q,
                            struct iovtee_rxvq_info *);
+bool iovtee_guest_get_tx_counters(struct iovtee_guest *, unsigned int q,
+                                  struct iovtee_txvq_counters *);
+bool iovtee_guest_get_tx_info(struct iovtee_guest *, unsigned int q,
+                              struct iovtee_txvq_info *);
 bool iovtee_guest_is_balanced(struct iovtee_guest *, unsigned int q);
 void iovtee_guest_get_stats(struct iovtee_guest *,
                             struct iovtee_guest_stats *);

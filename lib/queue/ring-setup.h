@@ -23,6 +23,7 @@
  * The session makes it of the front-end's messages, and whoever runs the ring
  * begins with it: so the one need not know the other. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "virtio/vring.h"
@@ -40,5 +41,13 @@ struct iovtee_ring_setup {
                                   * migrated.  Good until the ring is stopped
                                   * for good. */
 };
+
+/* Front-ends number the rings of a guest: 2 * q is receive ring 'q', and
+ * 2 * q + 1 transmit ring 'q'.  Is ring 'i' one of the receive rings? */
+static inline bool
+iovtee_ring_is_rx(unsigned i)
+{
+    return !(i & 1);
+}
 
 #endif /* ring-setup.h */

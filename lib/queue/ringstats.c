@@ -26,33 +26,35 @@
 #include "openvswitch/netdev.h"
 #include "util.h"
 
-/* The counters in librte_vhost's order, those that have a place in a 'struct
- * netdev_stats', and the value of each. */
+/* The counters in librte_vhost's order, those that have places in a 'struct
+ * netdev_stats' for what is received from a guest and for what is sent to it,
+ * and the value of each.  (Open vSwitch's own vhost-user ports have them in
+ * the same places.) */
 #define RINGSTATS                                                            \
-    RINGSTAT_TX(good_packets,          tx_packets,                           \
-                sum_bins(stats, 0, IOVTEE_RINGSTATS_N_BINS))                 \
-    RINGSTAT_TX(good_bytes,            tx_bytes,                             \
-                get(&stats->bytes))                                          \
-    RINGSTAT_TX(multicast_packets,     tx_multicast_packets,                 \
-                get(&stats->multicast))                                      \
-    RINGSTAT_TX(broadcast_packets,     tx_broadcast_packets,                 \
-                get(&stats->broadcast))                                      \
-    RINGSTAT_TX(undersize_packets,     tx_1_to_64_packets,                   \
-                get(&stats->bins[0]))                                        \
-    RINGSTAT_TX(size_64_packets,       tx_1_to_64_packets,                   \
-                get(&stats->bins[1]))                                        \
-    RINGSTAT_TX(size_65_127_packets,   tx_65_to_127_packets,                 \
-                get(&stats->bins[2]))                                        \
-    RINGSTAT_TX(size_128_255_packets,  tx_128_to_255_packets,                \
-                get(&stats->bins[3]))                                        \
-    RINGSTAT_TX(size_256_511_packets,  tx_256_to_511_packets,                \
-                get(&stats->bins[4]))                                        \
-    RINGSTAT_TX(size_512_1023_packets, tx_512_to_1023_packets,               \
-                get(&stats->bins[5]))                                        \
-    RINGSTAT_TX(size_1024_1518_packets, tx_1024_to_1522_packets,             \
-                get(&stats->bins[6]))                                        \
-    RINGSTAT_TX(size_1519_max_packets, tx_1523_to_max_packets,               \
-                sum_bins(stats, 7, IOVTEE_RINGSTATS_N_BINS))                 \
+    RINGSTAT_NETDEV(good_packets, rx_packets, tx_packets,                    \
+                    sum_bins(stats, 0, IOVTEE_RINGSTATS_N_BINS))             \
+    RINGSTAT_NETDEV(good_bytes, rx_bytes, tx_bytes, get(&stats->bytes))      \
+    RINGSTAT_NETDEV(multicast_packets, multicast, tx_multicast_packets,      \
+                    get(&stats->multicast))                                  \
+    RINGSTAT_NETDEV(broadcast_packets, rx_broadcast_packets,                 \
+                    tx_broadcast_packets, get(&stats->broadcast))            \
+    RINGSTAT_NETDEV(undersize_packets, rx_undersized_errors,                 \
+                    tx_1_to_64_packets, get(&stats->bins[0]))                \
+    RINGSTAT_NETDEV(size_64_packets, rx_1_to_64_packets,                     \
+                    tx_1_to_64_packets, get(&stats->bins[1]))                \
+    RINGSTAT_NETDEV(size_65_127_packets, rx_65_to_127_packets,               \
+                    tx_65_to_127_packets, get(&stats->bins[2]))              \
+    RINGSTAT_NETDEV(size_128_255_packets, rx_128_to_255_packets,             \
+                    tx_128_to_255_packets, get(&stats->bins[3]))             \
+    RINGSTAT_NETDEV(size_256_511_packets, rx_256_to_511_packets,             \
+                    tx_256_to_511_packets, get(&stats->bins[4]))             \
+    RINGSTAT_NETDEV(size_512_1023_packets, rx_512_to_1023_packets,           \
+                    tx_512_to_1023_packets, get(&stats->bins[5]))            \
+    RINGSTAT_NETDEV(size_1024_1518_packets, rx_1024_to_1522_packets,         \
+                    tx_1024_to_1522_packets, get(&stats->bins[6]))           \
+    RINGSTAT_NETDEV(size_1519_max_packets, rx_1523_to_max_packets,           \
+                    tx_1523_to_max_packets,                                  \
+                    sum_bins(stats, 7, IOVTEE_RINGSTATS_N_BINS))             \
     RINGSTAT(guest_notifications,                                            \
              get(&stats->guest_notifications))                               \
     RINGSTAT(iotlb_hits,         0) /* IOVTee has no IOTLB... */             \
@@ -61,59 +63,76 @@
     RINGSTAT(inflight_completed, 0)
 
 /* Every name is told once. */
-#define RINGSTAT_TX(NAME, MEMBER, VALUE) + 1
+#define RINGSTAT_NETDEV(NAME, RX, TX, VALUE) + 1
 #define RINGSTAT(NAME, VALUE) + 1
 BUILD_ASSERT_DECL(0 RINGSTATS == IOVTEE_RINGSTATS_N);
 #undef RINGSTAT
-#undef RINGSTAT_TX
+#undef RINGSTAT_NETDEV
 
 static uint64_t get(const uint64_t *);
 static uint64_t sum_bins(const struct iovtee_ringstats *, size_t first,
                          size_t end);
 
-/* Calls 'cb' for each counter of 'stats' with its name in the custom
- * statistics of a netdev, of which the ring is the one of transmit queue
- * 'queue_id', its value, and 'aux'.  The name is valid during the call. */
+/* Calls 'cb' for each counter of 'stats' with its name, 'prefix' before it,
+ * its value, and 'aux'.  The name is valid during the call.  'prefix' is
+ * "rx_q0_", for example, in the custom statistics of a netdev that receives
+ * from the ring in its receive queue 0. */
 void
 iovtee_ringstats_foreach(const struct iovtee_ringstats *stats,
-                         unsigned int queue_id, iovtee_ringstats_cb *cb,
+                         const char *prefix, iovtee_ringstats_cb *cb,
                          void *aux)
 {
     char name[NETDEV_CUSTOM_STATS_NAME_SIZE];
 
-#define RINGSTAT(NAME, VALUE)                                       \
-    snprintf(name, sizeof name, "tx_q%u_%s", queue_id, #NAME);      \
+#define RINGSTAT(NAME, VALUE)                               \
+    snprintf(name, sizeof name, "%s%s", prefix, #NAME);     \
     cb(name, VALUE, aux);
-#define RINGSTAT_TX(NAME, MEMBER, VALUE) RINGSTAT(NAME, VALUE)
+#define RINGSTAT_NETDEV(NAME, RX, TX, VALUE) RINGSTAT(NAME, VALUE)
     RINGSTATS
-#undef RINGSTAT_TX
+#undef RINGSTAT_NETDEV
 #undef RINGSTAT
 }
 
 /* Sets to 0 the members of 'netdev_stats' that
- * iovtee_ringstats_add_netdev_tx() adds to. */
+ * iovtee_ringstats_add_netdev_rx() and iovtee_ringstats_add_netdev_tx() add
+ * to. */
 void
-iovtee_ringstats_clear_netdev_tx(struct netdev_stats *netdev_stats)
+iovtee_ringstats_clear_netdev(struct netdev_stats *netdev_stats)
 {
 #define RINGSTAT(NAME, VALUE)
-#define RINGSTAT_TX(NAME, MEMBER, VALUE) netdev_stats->MEMBER = 0;
+#define RINGSTAT_NETDEV(NAME, RX, TX, VALUE)    \
+    netdev_stats->RX = netdev_stats->TX = 0;
     RINGSTATS
-#undef RINGSTAT_TX
+#undef RINGSTAT_NETDEV
 #undef RINGSTAT
 }
 
-/* Adds 'stats' to the transmit counters of 'netdev_stats'. */
+/* Adds 'stats', of a guest's transmit ring, to the receive counters of
+ * 'netdev_stats'. */
+void
+iovtee_ringstats_add_netdev_rx(const struct iovtee_ringstats *stats,
+                               struct netdev_stats *netdev_stats)
+{
+#define RINGSTAT(NAME, VALUE)
+#define RINGSTAT_NETDEV(NAME, RX, TX, VALUE) netdev_stats->RX += VALUE;
+    RINGSTATS
+#undef RINGSTAT_NETDEV
+#undef RINGSTAT
+}
+
+/* Adds 'stats', of a guest's receive ring, to the transmit counters of
+ * 'netdev_stats'. */
 void
 iovtee_ringstats_add_netdev_tx(const struct iovtee_ringstats *stats,
                                struct netdev_stats *netdev_stats)
 {
 #define RINGSTAT(NAME, VALUE)
-#define RINGSTAT_TX(NAME, MEMBER, VALUE) netdev_stats->MEMBER += VALUE;
+#define RINGSTAT_NETDEV(NAME, RX, TX, VALUE) netdev_stats->TX += VALUE;
     RINGSTATS
-#undef RINGSTAT_TX
+#undef RINGSTAT_NETDEV
 #undef RINGSTAT
 }
-
+
 /* Reads a counter that another thread may be writing. */
 static uint64_t
 get(const uint64_t *counter)

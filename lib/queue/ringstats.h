@@ -17,8 +17,8 @@
 #ifndef IOVTEE_RINGSTATS_H
 #define IOVTEE_RINGSTATS_H 1
 
-/* Counters of a guest receive ring
- * ================================
+/* Counters of a guest's ring
+ * ==========================
  *
  * What librte_vhost counts for the rings that it serves itself, for the ones
  * that IOVTee serves in its place, under the same names.
@@ -62,9 +62,11 @@ struct iovtee_ringstats {
 typedef void iovtee_ringstats_cb(const char *name, uint64_t value, void *aux);
 
 void iovtee_ringstats_foreach(const struct iovtee_ringstats *,
-                              unsigned int queue_id,
-                              iovtee_ringstats_cb *, void *aux);
-void iovtee_ringstats_clear_netdev_tx(struct netdev_stats *);
+                              const char *prefix, iovtee_ringstats_cb *,
+                              void *aux);
+void iovtee_ringstats_clear_netdev(struct netdev_stats *);
+void iovtee_ringstats_add_netdev_rx(const struct iovtee_ringstats *,
+                                    struct netdev_stats *);
 void iovtee_ringstats_add_netdev_tx(const struct iovtee_ringstats *,
                                     struct netdev_stats *);
 
@@ -83,8 +85,9 @@ iovtee_ringstats_count_multicast__(struct iovtee_ringstats *stats,
     }
 }
 
-/* Counts a delivered frame: 'frame' is its Ethernet header, 'len' its length
- * in bytes, the virtio header not included.  'len' must not be 0. */
+/* Counts a frame that was delivered or received: 'frame' is its Ethernet
+ * header, 'len' its length in bytes, the virtio header not included.  'len'
+ * must not be 0. */
 static inline void
 iovtee_ringstats_count(struct iovtee_ringstats *stats, const uint8_t *frame,
                        uint32_t len)

@@ -72,7 +72,7 @@ VLOG_DEFINE_THIS_MODULE(iovtee_session_events);
  * (SET_LOG_BASE), and sets VHOST_F_LOG_ALL among the features of the running
  * device; then it wants every write in the bitmap.  From features_changed() on
  * would be too early, for librte_vhost ignores what is logged until the
- * message is through.  So the receive rings are suspended before each of the
+ * message is through.  So all rings are suspended before each of the
  * messages, which ends all that a NIC writes, and go on after it.  While
  * librte_vhost replaces the bitmap nobody else may have it open, either.
  *
@@ -254,7 +254,7 @@ reset_vrings(struct iovtee_session *s)
         s->vrings[i].complained = false;
     }
     for (uint32_t q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
-        atomic_store_relaxed(&s->txqs[q].enabled, false);
+        atomic_store_relaxed(&s->txq_enabled[q], false);
     }
 }
 
@@ -298,14 +298,14 @@ give_up(struct iovtee_session *s, uint8_t *msg)
         spoil_log_offset(s, msg);
         if (s->logging) {
             s->log_changing = true;
-            session_vring_suspend_rx__(s);
+            session_vring_suspend_all__(s);
         }
         break;
 
     case REQ_SET_FEATURES:
         if (flips_logging(s, msg)) {
             s->log_changing = true;
-            session_vring_suspend_rx__(s);
+            session_vring_suspend_all__(s);
         }
         break;
 
@@ -331,6 +331,10 @@ give_up(struct iovtee_session *s, uint8_t *msg)
         /* The memory goes, and no ring is ready, without a callback. */
         reset_vrings(s);
         session_mem_drop__(s);
+        break;
+
+    case REQ_SEND_RARP:
+        memcpy(s->mac, msg + MSG_PAYLOAD, sizeof s->mac);
         break;
     }
 }
@@ -405,6 +409,11 @@ after_message(struct iovtee_session *s)
     case REQ_SET_VRING_BASE:
         s->vrings[i].complained = false;
         session_vring_update__(s, i);
+        break;
+
+    case REQ_SEND_RARP:
+        /* librte_vhost would send it with what the guest sends. */
+        s->ops.announce(s->aux, s->mac);
         break;
     }
     s->request = REQ_NONE;
@@ -492,10 +501,6 @@ new_connection(int vid)
         return -1;
     }
 
-    ovs_mutex_lock(&s->api_mutex);
-    session_totals_restart__(s);
-    ovs_mutex_unlock(&s->api_mutex);
-
     ovs_mutex_lock(&s->fsm_mutex);
     s->fsm_vid = vid;
     s->request = REQ_NONE;
@@ -532,7 +537,7 @@ new_device(int vid)
     s->node = node;
     session_vring_update_all__(s);
     for (uint32_t q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
-        atomic_store_relaxed(&s->txqs[q].enabled, s->vrings[2 * q + 1].ready);
+        atomic_store_relaxed(&s->txq_enabled[q], s->vrings[2 * q + 1].ready);
     }
     ovs_mutex_unlock(&s->fsm_mutex);
 
@@ -566,13 +571,11 @@ destroy_device(int vid)
         session_log_drop__(s);
     }
     for (uint32_t q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
-        atomic_store_relaxed(&s->txqs[q].enabled, false);
+        atomic_store_relaxed(&s->txq_enabled[q], false);
     }
     ovs_mutex_unlock(&s->fsm_mutex);
 
-    /* Nothing is dequeued any more, so this is all that was. */
     ovs_mutex_lock(&s->api_mutex);
-    session_totals_update__(s);
     s->api_vid = -1;
     ovs_mutex_unlock(&s->api_mutex);
 
@@ -596,8 +599,8 @@ set_ready(struct iovtee_session *s, uint32_t i, bool ready)
     if (!s->announced) {
         return false;
     }
-    if (!session_vring_is_rx(i)) {
-        atomic_store_relaxed(&s->txqs[i / 2].enabled, ready);
+    if (!iovtee_ring_is_rx(i)) {
+        atomic_store_relaxed(&s->txq_enabled[i / 2], ready);
     }
     VLOG_INFO_RL(&info_rl, "%s: %s queue %"PRIu32" is now %s", s->port,
                  session_vring_kind(i), i / 2, ready ? "enabled" : "disabled");

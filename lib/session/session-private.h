@@ -25,7 +25,6 @@
  *    session-message.c     what comes with a message, memory tables and files
  *    session-ring.c        states of the rings, the guest's memory
  *    session-registry.c    which session has which socket, which connection
- *    session-stats.c       counters of transmit rings
  *    session-socket.c      whether a socket can be had
  *
  * Locks
@@ -35,7 +34,7 @@
  * run with all of them held, and some of its functions wait for one.  From the
  * outside in:
  *
- *    api_mutex --> access locks --> fsm_mutex --> a transmit queue's lock
+ *    api_mutex --> access locks --> fsm_mutex
  *
  *    - 'api_mutex' keeps the device alive for callers other than callbacks.
  *      Those hold it while they call librte_vhost, which may wait for an
@@ -44,11 +43,7 @@
  *
  *    - 'fsm_mutex' serializes the states of the rings.  It is held while the
  *      owner's ring_start() and ring_stop() run, so its holder must not wait
- *      for an access lock.
- *
- *    - A PMD thread only tries for the lock of a transmit queue, and holds it
- *      while librte_vhost copies a burst, which only tries for an access lock.
- *      So whoever takes that lock waits for one burst at most. */
+ *      for an access lock. */
 
 #include <rte_config.h>
 #include <rte_vhost.h>
@@ -60,13 +55,12 @@
 #include "session/session.h"
 #include "util.h"
 
-/* Rings of a session: 2 * q is the guest's receive ring 'q' and 2 * q + 1 its
- * transmit ring 'q'. */
+/* Rings of a session, see iovtee_ring_is_rx(). */
 #define SESSION_MAX_VRINGS (2 * IOVTEE_SESSION_MAX_QUEUES)
 
 enum session_vring_state {
     SESSION_VRING_STOPPED,
-    SESSION_VRING_SUSPENDED,    /* Receive rings only. */
+    SESSION_VRING_SUSPENDED,
     SESSION_VRING_RUNNING,
 };
 
@@ -80,21 +74,9 @@ struct session_vring {
                                  * file descriptors is being replaced. */
     bool complained;            /* Was it logged that it is unusable? */
 
-    /* Receive ring, not STOPPED: what ring_start() was told, with a reference
-     * to the memory. */
+    /* Not STOPPED: what ring_start() was told, with a reference to the
+     * memory. */
     struct iovtee_ring_setup ring;
-};
-
-/* A transmit ring in the eyes of PMD threads. */
-struct session_txq {
-    OVS_ALIGNED_VAR(CACHE_LINE_SIZE) struct ovs_spin lock;
-    atomic_int vid;             /* Whose ring to dequeue from, -1 if none.
-                                 * Written under 'lock'. */
-    atomic_bool enabled;        /* Does the guest use it? */
-
-    /* Index of the available ring in our own mapping, or NULL. */
-    const volatile uint16_t *avail_idx OVS_GUARDED;
-    struct iovtee_guestmem *mem OVS_GUARDED;    /* Keeps it mapped. */
 };
 
 struct iovtee_session {
@@ -104,8 +86,6 @@ struct iovtee_session {
     bool server;
     struct iovtee_session_ops ops;
     void *aux;
-    struct iovtee_session_totals *totals;   /* The owner's.  What is in it is
-                                             * under 'api_mutex'. */
 
     /* In 'by_path' always, in 'by_vid' while connected.  Under
      * 'sessions_mutex'. */
@@ -127,6 +107,7 @@ struct iovtee_session {
     bool table_lost OVS_GUARDED;        /* Is the message replacing it? */
     bool log_changing OVS_GUARDED;      /* Is the message changing how writes
                                          * are logged? */
+    uint8_t mac[6] OVS_GUARDED;         /* With REQ_SEND_RARP. */
     bool log_set OVS_GUARDED;           /* Has the connection ever had a
                                          * bitmap for that? */
     void *log OVS_GUARDED;              /* Where librte_vhost has that mapped,
@@ -141,26 +122,18 @@ struct iovtee_session {
     atomic_uint n_queues;
     atomic_int numa_id;
     ATOMIC(uint64_t) features;
+    atomic_bool txq_enabled[IOVTEE_SESSION_MAX_QUEUES]; /* By the guest. */
 
     /* The device, for anybody but callbacks. */
     struct ovs_mutex api_mutex;
     int api_vid OVS_GUARDED;            /* -1 unless 'announced'. */
-
-    struct session_txq txqs[IOVTEE_SESSION_MAX_QUEUES];
 };
-
-/* Is ring 'i' one of the guest's receive rings? */
-static inline bool
-session_vring_is_rx(uint32_t i)
-{
-    return !(i & 1);
-}
 
 /* Returns what to call ring 'i' in the log. */
 static inline const char *
 session_vring_kind(uint32_t i)
 {
-    return session_vring_is_rx(i) ? "receive" : "transmit";
+    return iovtee_ring_is_rx(i) ? "receive" : "transmit";
 }
 
 /* session-registry.c. */
@@ -175,12 +148,6 @@ long long int iovtee_session_disconnected__(const struct iovtee_session *);
 void iovtee_session_own_thread__(bool own);
 void iovtee_session_rcu_exit__(void);
 
-/* session-stats.c. */
-void session_totals_update__(struct iovtee_session *s)
-    OVS_REQUIRES(s->api_mutex);
-void session_totals_restart__(struct iovtee_session *s)
-    OVS_REQUIRES(s->api_mutex);
-
 /* session-socket.c. */
 int iovtee_session_try_listen__(const char *path, char **errp);
 
@@ -191,7 +158,7 @@ void iovtee_session_forget__(struct iovtee_session *);
 /* session-ring.c. */
 void session_vring_suspend__(struct iovtee_session *s, uint32_t i)
     OVS_REQUIRES(s->fsm_mutex);
-void session_vring_suspend_rx__(struct iovtee_session *s)
+void session_vring_suspend_all__(struct iovtee_session *s)
     OVS_REQUIRES(s->fsm_mutex);
 void session_vring_stop__(struct iovtee_session *s, uint32_t i)
     OVS_REQUIRES(s->fsm_mutex);

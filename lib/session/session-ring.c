@@ -16,8 +16,8 @@
 
 /* What is done with a ring, and with the guest's memory, when the front-end
  * has said something.  Everything here runs with the session's 'fsm_mutex'
- * held, mostly on librte_vhost's thread.  Next: guest/guest.c, which is told
- * of receive rings. */
+ * held, mostly on librte_vhost's thread.  Next: guest/guest-rings.c, which is
+ * told of rings. */
 
 #include <config.h>
 
@@ -44,66 +44,6 @@ COVERAGE_DEFINE(iovtee_session_bad_ring);
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 static struct vlog_rate_limit info_rl = VLOG_RATE_LIMIT_INIT(60, 60);
 
-/* 'flags' of the used ring (virtio 1.2, section 2.7.8). */
-#define USED_F_NO_NOTIFY 1
-
-/* Transmit rings. */
-
-/* Lets PMD threads dequeue from the guest's transmit ring 'q', which 'ring'
- * describes. */
-static void
-txq_publish(struct iovtee_session *s, uint32_t q,
-            const struct iovtee_ring_setup *ring)
-    OVS_REQUIRES(s->fsm_mutex)
-{
-    const struct iovtee_vring_config *config = &ring->vring;
-    struct session_txq *txq = &s->txqs[q];
-    struct iovtee_guestmem *old;
-
-    /* We poll, so the guest need not notify us.  There is no such flag with
-     * VIRTIO_RING_F_EVENT_IDX; the guest then notifies us once in a while.
-     * (rte_vhost_enable_guest_notification() does the same, but waits for an
-     * access lock and forgets what it cannot do at once.) */
-    if (!config->event_idx) {
-        volatile uint16_t *flags = iovtee_guestmem_translate(
-            config->mem, config->used_gpa, sizeof *flags);
-
-        *flags = USED_F_NO_NOTIFY;
-        if (s->logging) {
-            rte_vhost_log_write(s->fsm_vid, config->used_gpa, sizeof *flags);
-        }
-    }
-
-    ovs_spin_lock(&txq->lock);
-    old = txq->mem;
-    txq->mem = iovtee_guestmem_ref(config->mem);
-    txq->avail_idx = iovtee_guestmem_translate(config->mem,
-                                               config->avail_gpa + 2,
-                                               sizeof *txq->avail_idx);
-    atomic_store_relaxed(&txq->vid, s->fsm_vid);
-    ovs_spin_unlock(&txq->lock);
-
-    iovtee_guestmem_unref(old);
-}
-
-/* Returns when no PMD thread is dequeuing from ring 'q' any more. */
-static void
-txq_withdraw(struct iovtee_session *s, uint32_t q)
-    OVS_REQUIRES(s->fsm_mutex)
-{
-    struct session_txq *txq = &s->txqs[q];
-    struct iovtee_guestmem *old;
-
-    ovs_spin_lock(&txq->lock);
-    old = txq->mem;
-    txq->mem = NULL;
-    txq->avail_idx = NULL;
-    atomic_store_relaxed(&txq->vid, -1);
-    ovs_spin_unlock(&txq->lock);
-
-    iovtee_guestmem_unref(old);
-}
-
 /* What a ring is. */
 
 /* A 'struct iovtee_vring_log''s callback.  Takes no lock, so that PMD threads
@@ -210,10 +150,6 @@ vring_describe(struct iovtee_session *s, uint32_t i,
                      ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
                      : sizeof(struct virtio_net_hdr));
     ring->callfd = check_callfd(s, i, rv.callfd);
-    if (!session_vring_is_rx(i) && rv.callfd >= 0 && ring->callfd < 0) {
-        /* librte_vhost would write to it all the same. */
-        return "a PMD thread could have to wait to interrupt the guest";
-    }
     ring->numa_id = s->node;
     ring->log = (struct iovtee_vring_log) {
         .mark = s->logging ? log_write : NULL,
@@ -238,16 +174,16 @@ ring_is_same(const struct iovtee_ring_setup *a,
 
 /* Transitions of rings. */
 
-/* Takes the guest's receive ring 'i' back for good. */
+/* Takes ring 'i' back for good. */
 static void
-rx_stop(struct iovtee_session *s, uint32_t i)
+ring_stop(struct iovtee_session *s, uint32_t i)
     OVS_REQUIRES(s->fsm_mutex)
 {
     struct session_vring *vr = &s->vrings[i];
     uint16_t last_avail = vr->ring.vring.last_avail;
     uint16_t last_used = vr->ring.vring.last_used;
 
-    s->ops.ring_stop(s->aux, i / 2, true, &last_avail, &last_used);
+    s->ops.ring_stop(s->aux, i, true, &last_avail, &last_used);
     rte_vhost_set_vring_base(s->fsm_vid, i, last_avail, last_used);
     iovtee_guestmem_unref(vr->ring.vring.mem);
     vr->ring.vring.mem = NULL;
@@ -255,8 +191,8 @@ rx_stop(struct iovtee_session *s, uint32_t i)
 }
 
 static void
-rx_start(struct iovtee_session *s, uint32_t i,
-         const struct iovtee_ring_setup *ring)
+ring_start(struct iovtee_session *s, uint32_t i,
+           const struct iovtee_ring_setup *ring)
     OVS_REQUIRES(s->fsm_mutex)
 {
     struct session_vring *vr = &s->vrings[i];
@@ -265,15 +201,16 @@ rx_start(struct iovtee_session *s, uint32_t i,
      * the old one ended does not matter then. */
     if (vr->state == SESSION_VRING_SUSPENDED
         && !ring_is_same(&vr->ring, ring)) {
-        rx_stop(s, i);
+        ring_stop(s, i);
     }
-    s->ops.ring_start(s->aux, i / 2, ring);
+    s->ops.ring_start(s->aux, i, ring);
     if (vr->state == SESSION_VRING_STOPPED) {
         vr->ring = *ring;
         iovtee_guestmem_ref(ring->vring.mem);
-        VLOG_INFO_RL(&info_rl, "%s: receive queue %"PRIu32" started at %"PRIu16
-                     " with %"PRIu32" descriptors", s->port, i / 2,
-                     ring->vring.last_avail, ring->vring.size);
+        VLOG_INFO_RL(&info_rl, "%s: %s queue %"PRIu32" started at %"PRIu16
+                     " with %"PRIu32" descriptors", s->port,
+                     session_vring_kind(i), i / 2, ring->vring.last_avail,
+                     ring->vring.size);
     }
     vr->state = SESSION_VRING_RUNNING;
 }
@@ -290,13 +227,7 @@ session_vring_suspend__(struct iovtee_session *s, uint32_t i)
     if (vr->state != SESSION_VRING_RUNNING) {
         return;
     }
-    if (!session_vring_is_rx(i)) {
-        txq_withdraw(s, i / 2);
-        vr->state = SESSION_VRING_STOPPED;
-        return;
-    }
-
-    s->ops.ring_stop(s->aux, i / 2, false, &last_avail, &last_used);
+    s->ops.ring_stop(s->aux, i, false, &last_avail, &last_used);
     vr->state = SESSION_VRING_SUSPENDED;
 
     /* When librte_vhost translates the ring's addresses again, it finds fault
@@ -313,26 +244,20 @@ session_vring_stop__(struct iovtee_session *s, uint32_t i)
 {
     struct session_vring *vr = &s->vrings[i];
 
-    if (vr->state == SESSION_VRING_STOPPED) {
-        return;
-    }
-    if (session_vring_is_rx(i)) {
-        rx_stop(s, i);
-    } else {
-        session_vring_suspend__(s, i);
+    if (vr->state != SESSION_VRING_STOPPED) {
+        ring_stop(s, i);
     }
 }
 
-/* Begins to stop all receive rings that run, so that none of them has to wait
- * for what it has in the switch when it is its turn. */
+/* Begins to stop all rings that run, so that none of them has to wait for what
+ * it has in the switch when it is its turn. */
 static void
 drain_all(struct iovtee_session *s)
     OVS_REQUIRES(s->fsm_mutex)
 {
     for (uint32_t i = 0; i < SESSION_MAX_VRINGS; i++) {
-        if (session_vring_is_rx(i)
-            && s->vrings[i].state == SESSION_VRING_RUNNING) {
-            s->ops.ring_drain(s->aux, i / 2);
+        if (s->vrings[i].state == SESSION_VRING_RUNNING) {
+            s->ops.ring_drain(s->aux, i);
         }
     }
 }
@@ -348,25 +273,16 @@ session_vring_stop_all__(struct iovtee_session *s)
     s->ops.rings_end(s->aux);
 }
 
-/* The front-end may have replaced the descriptor to interrupt the guest
- * through.  Stops transmit ring 'i' if librte_vhost, which has it already,
- * must not write to it; no PMD thread can have done so yet, because we are
- * called with the access lock held. */
+/* The front-end may have replaced the descriptor through which the guest is
+ * interrupted on ring 'i'. */
 void
 session_vring_pass_callfd__(struct iovtee_session *s, uint32_t i)
 {
     struct rte_vhost_vring rv = { .callfd = -1 };
-    int callfd;
 
-    if (s->vrings[i].state != SESSION_VRING_RUNNING) {
-        return;
-    }
-    rte_vhost_get_vhost_vring(s->fsm_vid, i, &rv);
-    callfd = check_callfd(s, i, rv.callfd);
-    if (session_vring_is_rx(i)) {
-        s->ops.ring_callfd(s->aux, i / 2, callfd);
-    } else if (rv.callfd >= 0 && callfd < 0) {
-        session_vring_stop__(s, i);
+    if (s->vrings[i].state == SESSION_VRING_RUNNING) {
+        rte_vhost_get_vhost_vring(s->fsm_vid, i, &rv);
+        s->ops.ring_callfd(s->aux, i, check_callfd(s, i, rv.callfd));
     }
 }
 
@@ -397,27 +313,18 @@ session_vring_update__(struct iovtee_session *s, uint32_t i)
         return;
     }
     vr->complained = false;
-    if (session_vring_is_rx(i)) {
-        rx_start(s, i, &ring);
-    } else {
-        txq_publish(s, i / 2, &ring);
-        vr->state = SESSION_VRING_RUNNING;
-    }
+    ring_start(s, i, &ring);
 }
 
-/* Suspends the guest's receive rings before it changes how writes are logged.
- * (Of the transmit rings librte_vhost itself logs what it writes.)  Those that
- * were suspended before, and may stay so, are stopped for good: what that
- * writes must not come later, for they would not know of the new log. */
+/* Suspends all rings before it changes how writes are logged.  Those that were
+ * suspended before, and may stay so, are stopped for good: what that writes
+ * must not come later, for they would not know of the new log. */
 void
-session_vring_suspend_rx__(struct iovtee_session *s)
+session_vring_suspend_all__(struct iovtee_session *s)
 {
     s->ops.rings_begin(s->aux);
     drain_all(s);
     for (uint32_t i = 0; i < SESSION_MAX_VRINGS; i++) {
-        if (!session_vring_is_rx(i)) {
-            continue;
-        }
         if (s->vrings[i].state == SESSION_VRING_SUSPENDED) {
             session_vring_stop__(s, i);
         } else {

@@ -16,9 +16,7 @@
 
 /* Opening and closing a session, and what the switch asks it.
  *
- * For the main thread; iovtee_session_dequeue() and
- * iovtee_session_queue_count() are for PMD threads.  Next: session-events.c,
- * what the front-end says. */
+ * For the main thread.  Next: session-events.c, what the front-end says. */
 
 #include <config.h>
 
@@ -120,8 +118,11 @@ register_driver(struct iovtee_session *s, bool tso, char **errp)
      * help: we see the memory table coming all the same.  Never
      * rte_vhost_driver_set_features(), which makes librte_vhost wait for all
      * queues that the guest could have. */
-    flags = RTE_VHOST_USER_NET_STATS_ENABLE | RTE_VHOST_USER_LINEARBUF_SUPPORT;
-    flags |= s->server ? 0 : RTE_VHOST_USER_CLIENT;
+    flags = s->server ? 0 : RTE_VHOST_USER_CLIENT;
+
+    /* For librte_vhost these say how to receive from a guest, and so whether
+     * TSO can be offered. */
+    flags |= RTE_VHOST_USER_LINEARBUF_SUPPORT;
     flags |= tso ? RTE_VHOST_USER_EXTBUF_SUPPORT : 0;
 
     /* The second line is exactly what Open vSwitch's own vhost-user ports do
@@ -181,7 +182,6 @@ session_create(const struct iovtee_session_config *config)
     s->server = config->server;
     s->ops = *config->ops;
     s->aux = config->aux;
-    s->totals = config->totals;
     s->vid = -1;
     s->disconnected = LLONG_MIN / 2;
     atomic_init(&s->connected, false);
@@ -200,11 +200,7 @@ session_create(const struct iovtee_session_config *config)
     ovs_mutex_unlock(&s->fsm_mutex);
 
     for (size_t q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
-        struct session_txq *txq = &s->txqs[q];
-
-        ovs_spin_init(&txq->lock);
-        atomic_init(&txq->vid, -1);
-        atomic_init(&txq->enabled, false);
+        atomic_init(&s->txq_enabled[q], false);
     }
     return s;
 }
@@ -212,9 +208,6 @@ session_create(const struct iovtee_session_config *config)
 static void
 session_destroy(struct iovtee_session *s)
 {
-    for (size_t q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
-        ovs_spin_destroy(&s->txqs[q].lock);
-    }
     ovs_mutex_destroy(&s->api_mutex);
     ovs_mutex_destroy(&s->fsm_mutex);
     free(s->path);
@@ -412,7 +405,7 @@ iovtee_session_txq_enabled(const struct iovtee_session *s_, unsigned int q)
     bool enabled = false;
 
     if (s && q < IOVTEE_SESSION_MAX_QUEUES) {
-        atomic_read_relaxed(&s->txqs[q].enabled, &enabled);
+        atomic_read_relaxed(&s->txq_enabled[q], &enabled);
     }
     return enabled;
 }
@@ -469,54 +462,4 @@ iovtee_session_get_status(const struct iovtee_session *s_, struct smap *args)
         get_device_status(s->api_vid, args);
     }
     ovs_mutex_unlock(&s->api_mutex);
-}
-
-/* What PMD threads do. */
-
-/* Copies at most 'n' packets from the guest's transmit ring 'q' into new mbufs
- * from 'mp'.  Returns how many there are in 'mbufs', which are the caller's
- * then.  Never waits for anything. */
-unsigned int
-iovtee_session_dequeue(struct iovtee_session *s, unsigned int q,
-                       struct rte_mempool *mp, struct rte_mbuf *mbufs[],
-                       unsigned int n)
-{
-    struct session_txq *txq = &s->txqs[q];
-    unsigned int n_rx = 0;
-    int vid;
-
-    atomic_read_relaxed(&txq->vid, &vid);
-    if (vid < 0 || ovs_spin_trylock(&txq->lock)) {
-        return 0;
-    }
-    atomic_read_relaxed(&txq->vid, &vid);
-    if (vid >= 0 && !iovtee_guestmem_is_lost(txq->mem)) {
-        n_rx = rte_vhost_dequeue_burst(vid, 2 * q + 1, mp, mbufs, n);
-    }
-    ovs_spin_unlock(&txq->lock);
-    return n_rx;
-}
-
-/* Returns the number of packets that wait in the guest's transmit ring 'q'.
- * Never waits for anything, unlike rte_vhost_rx_queue_count(). */
-unsigned int
-iovtee_session_queue_count(struct iovtee_session *s, unsigned int q)
-{
-    struct session_txq *txq = &s->txqs[q];
-    uint16_t last_avail, last_used;
-    unsigned int n = 0;
-    int vid;
-
-    if (ovs_spin_trylock(&txq->lock)) {
-        return 0;
-    }
-    atomic_read_relaxed(&txq->vid, &vid);
-    if (vid >= 0 && txq->avail_idx
-        && !rte_vhost_get_vring_base(vid, 2 * q + 1,
-                                     &last_avail, &last_used)) {
-        n = (uint16_t) (*txq->avail_idx - last_avail);
-        n = iovtee_guestmem_is_lost(txq->mem) ? 0 : n;
-    }
-    ovs_spin_unlock(&txq->lock);
-    return n;
 }

@@ -24,13 +24,13 @@
  * may come, go and come back, with another memory layout and other rings.
  * This is the only module that calls rte_vhost_*().
  *
- * librte_vhost keeps the guest's transmit rings (iovtee_session_dequeue()
- * copies packets out of them).  The guest's *receive* rings are ours: for each
- * one that becomes usable the session translates what the front-end said into
- * a 'struct iovtee_ring_setup' in our own mapping of guest memory, and
- * passes it to its owner; when the front-end wants it back, it takes it back.
+ * librte_vhost speaks with the front-end, while the guest's rings are ours.
+ * For each one that becomes usable the session translates what the front-end
+ * said into a 'struct iovtee_ring_setup' in our own mapping of guest memory,
+ * and passes it to its owner; when the front-end wants it back, it takes it
+ * back.  Rings are numbered as front-ends do it (iovtee_ring_is_rx()).
  *
- * States of the guest's receive ring 'q':
+ * States of a ring:
  *
  *                    ring_start()
  *      STOPPED ------------------------> RUNNING
@@ -52,18 +52,14 @@
  * The callbacks run on librte_vhost's control thread or, from
  * iovtee_session_close(), on the caller's, often with librte_vhost's own ring
  * locks held.  They must not take OVS's or DPDK's port locks, must not call
- * back into the session, and must return within milliseconds.
- * iovtee_session_dequeue() and iovtee_session_queue_count() are for PMD
- * threads; everything else is for the main thread. */
+ * back into the session, and must return within milliseconds.  Everything else
+ * is for the main thread. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "queue/ring-setup.h"
 #include "smap.h"
-
-struct rte_mbuf;
-struct rte_mempool;
 
 /* Queue pairs that a session supports.  librte_vhost allows 128. */
 #define IOVTEE_SESSION_MAX_QUEUES 128
@@ -74,31 +70,35 @@ struct iovtee_session_ops {
     void (*rings_begin)(void *aux);
     void (*rings_end)(void *aux);
 
-    /* Receive ring 'q' is usable from now on.  If it was suspended, then it is
+    /* Ring 'i' is usable from now on.  If it was suspended, then it is
      * the same ring as before, and goes on where it was: the indices in 'ring'
      * are meaningless, and only 'callfd' and 'log' may be others. */
-    void (*ring_start)(void *aux, unsigned int q,
+    void (*ring_start)(void *aux, unsigned int i,
                        const struct iovtee_ring_setup *ring);
 
-    /* Receive ring 'q' is about to be stopped, together with others that are
-     * told the same before the first of them is: between rings_begin() and
-     * rings_end().  No more of its buffers are taken. */
-    void (*ring_drain)(void *aux, unsigned int q);
+    /* Ring 'i' is about to be stopped, together with others that are told the
+     * same before the first of them is: between rings_begin() and rings_end().
+     * No more of its buffers need be taken. */
+    void (*ring_drain)(void *aux, unsigned int i);
 
-    /* Receive ring 'q' must not be used any more.  On return no DMA goes on
-     * and nothing is written.  If 'final', stores in '*last_avail' and
+    /* Ring 'i' must not be used any more.  On return no DMA goes on and
+     * nothing is read or written.  If 'final', stores in '*last_avail' and
      * '*last_used' where a successor shall go on: every buffer that was taken
      * has been given back.  (They begin as where the ring started, so that an
      * owner that could not use it can leave them alone.)  A ring that is
      * suspended may still be stopped for good, and one that is running may be
      * without being suspended. */
-    void (*ring_stop)(void *aux, unsigned int q, bool final,
+    void (*ring_stop)(void *aux, unsigned int i, bool final,
                       uint16_t *last_avail, uint16_t *last_used);
 
     /* The guest wants to be interrupted through 'callfd' (-1 for not at all)
-     * on ring 'q' from now on.  The ring goes on undisturbed.  'callfd' may
+     * on ring 'i' from now on.  The ring goes on undisturbed.  'callfd' may
      * have the number of the one before and yet be another file. */
-    void (*ring_callfd)(void *aux, unsigned int q, int callfd);
+    void (*ring_callfd)(void *aux, unsigned int i, int callfd);
+
+    /* The guest shall be announced to the network, as one with address 'mac',
+     * for it has moved. */
+    void (*announce)(void *aux, const uint8_t mac[6]);
 
     /* Something that iovtee_session_get_*() tells has changed. */
     void (*changed)(void *aux);
@@ -112,16 +112,9 @@ struct iovtee_session_config {
     bool tso;                   /* Offer TSO and checksums to the guest? */
     const struct iovtee_session_ops *ops;
     void *aux;                  /* For 'ops'. */
-    struct iovtee_session_totals *totals; /* Outlives the session.  One session
-                                           * at a time may have it. */
 };
 
 struct iovtee_session;
-
-/* What was counted of the guest's transmit rings, over all connections of all
- * sessions of a port. */
-struct iovtee_session_totals *iovtee_session_totals_create(void);
-void iovtee_session_totals_destroy(struct iovtee_session_totals *);
 
 int iovtee_session_check(const struct iovtee_session_config *, char **errp);
 int iovtee_session_open(const struct iovtee_session_config *,
@@ -137,22 +130,5 @@ uint64_t iovtee_session_features(const struct iovtee_session *);
 bool iovtee_session_txq_enabled(const struct iovtee_session *,
                                 unsigned int q);
 void iovtee_session_get_status(const struct iovtee_session *, struct smap *);
-
-/* Calls 'cb' for each of librte_vhost's counters of the guest's transmit ring
- * 'q', with the names that librte_vhost gives them ("good_packets"...) and
- * their totals over all connections, those of the session that has the totals
- * now, if any, included.  Returns 0, or a positive errno value if there never
- * was such a ring. */
-typedef void iovtee_session_stat_cb(const char *name, uint64_t value,
-                                    void *aux);
-int iovtee_session_txq_stats(const struct iovtee_session_totals *,
-                             struct iovtee_session *, unsigned int q,
-                             iovtee_session_stat_cb *, void *aux);
-
-unsigned int iovtee_session_dequeue(struct iovtee_session *, unsigned int q,
-                                    struct rte_mempool *,
-                                    struct rte_mbuf *[], unsigned int n);
-unsigned int iovtee_session_queue_count(struct iovtee_session *,
-                                        unsigned int q);
 
 #endif /* session.h */

@@ -22,9 +22,9 @@
  *
  * This is the wire format of one virtqueue (virtio 1.2, section 2.7).  The
  * guest fills it with empty buffers, for the device to write to, or with full
- * ones, for the device to read ('transmit').  This module reads what the driver
- * made available, and tells the driver what was used.  It knows nothing of
- * packets, of who uses the buffers or of how a guest is interrupted.
+ * ones, for the device to read ('transmit').  This module reads what the
+ * driver made available, and tells the driver what was used.  It knows nothing
+ * of packets, of who uses the buffers or of how a guest is interrupted.
  *
  * Usage
  * =====

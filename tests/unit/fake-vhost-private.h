@@ -83,8 +83,6 @@ struct fake_device {
     struct rte_vhost_memory *mem;
     int n_vrings;
     struct fake_vring vrings[MAX_VRINGS];
-    atomic_uint n_dequeuing;    /* Threads in rte_vhost_dequeue_burst()... */
-    atomic_uint n_asking;       /* ...and in rte_vhost_vring_stats_get(). */
 };
 
 extern struct fake_socket fake_sockets[MAX_SOCKETS];
@@ -92,8 +90,6 @@ extern struct fake_device fake_devices[MAX_DEVICES];
 
 /* All access locks of all devices, which messages take together. */
 extern pthread_mutex_t fake_access_lock;
-
-extern atomic_uint fake_n_dequeues;
 
 void fake_yield(void);
 void fake_lock_access(void);

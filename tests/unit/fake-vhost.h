@@ -27,8 +27,8 @@
  * held, as DPDK 22.11's do.
  *
  * What would hurt the real thing ends the test: to ask for a memory table that
- * does not exist, to wait for an access lock from a callback that runs under
- * it, or to be in a dequeue when a callback that ends the device returns.
+ * does not exist, or to wait for an access lock from a callback that runs under
+ * it.
  *
  * Threads: one plays the front-end, any may do what PMD threads and the main
  * thread do.  A test that has several sets 'fake_vhost_has_threads'; then the
@@ -53,6 +53,7 @@ enum fake_request {
     FAKE_SET_VRING_KICK = 12,
     FAKE_SET_VRING_CALL = 13,
     FAKE_SET_VRING_ENABLE = 18,
+    FAKE_SEND_RARP = 19,
     FAKE_GET_INFLIGHT_FD = 31,
 };
 
@@ -116,7 +117,6 @@ uint64_t fake_vhost_disabled(const char *path);
 bool fake_vhost_is_running(int vid);
 void *fake_vhost_ready_ring(int vid, uint32_t i, uint32_t *size);
 unsigned int fake_vhost_n_mismatches(void);
-unsigned int fake_vhost_n_dequeues(void);
 bool fake_vhost_is_logging(int vid);
 unsigned int fake_vhost_n_logged(int vid);
 

@@ -35,7 +35,6 @@
 struct owner owner = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 struct front_end fe = { .vid = -1 };
 struct iovtee_session *session;
-struct iovtee_session_totals *session_totals;
 
 static void OVS_PRINTF_FORMAT(1, 2)
 say(const char *format, ...)
@@ -65,6 +64,18 @@ name_fd(int fd)
     CHECK(!fstat(fd, &st));
     CHECK(fcntl(fd, F_GETFL) & O_NONBLOCK);
     snprintf(name, sizeof name, "%s", S_ISFIFO(st.st_mode) ? "pipe" : "event");
+    return name;
+}
+
+/* Returns what to call ring 'i'. */
+static const char *
+name_ring(unsigned int i)
+{
+    static char name[16];
+
+    CHECK(i < ARRAY_SIZE(owner.rings));
+    snprintf(name, sizeof name, "%s%u", iovtee_ring_is_rx(i) ? "" : "tx ",
+             i / 2);
     return name;
 }
 
@@ -104,14 +115,14 @@ rings_end(void *aux)
 }
 
 static void
-ring_start(void *aux, unsigned int q, const struct iovtee_ring_setup *ring)
+ring_start(void *aux, unsigned int i, const struct iovtee_ring_setup *ring)
 {
     const struct iovtee_vring_config *c = &ring->vring;
     struct owner *o = aux;
-    struct owner_ring *r = &o->rings[q];
+    struct owner_ring *r = &o->rings[i];
 
-    CHECK(q < N_QUEUES);
-    o->touched |= 1u << q;
+    CHECK(i < ARRAY_SIZE(o->rings));
+    o->touched |= 1u << i;
     lock_rings();
     CHECK(r->state != RUNNING);
     if (r->state == SUSPENDED) {
@@ -119,16 +130,17 @@ ring_start(void *aux, unsigned int q, const struct iovtee_ring_setup *ring)
               && c->avail_gpa == r->config.avail_gpa
               && c->used_gpa == r->config.used_gpa
               && c->size == r->config.size);
-        say("  start %u again, interrupt %s%s\n", q, name_fd(ring->callfd),
+        say("  start %s again, interrupt %s%s\n", name_ring(i), name_fd(ring->callfd),
             ring->log.mark ? ", logged" : "");
     } else {
         r->config = *c;
+        r->config.transmit = !iovtee_ring_is_rx(i);
         r->progress = c->last_used;
-        CHECK(!iovtee_vring_init(&r->vring, c));
-        say("  start %u: size %"PRIu32" at %"PRIu16"/%"PRIu16
+        CHECK(!iovtee_vring_init(&r->vring, &r->config));
+        say("  start %s: size %"PRIu32" at %"PRIu16"/%"PRIu16
             ", areas %"PRIx64" %"PRIx64" %"PRIx64", header %u%s%s"
             ", interrupt %s%s\n",
-            q, c->size, c->last_avail, c->last_used, c->desc_gpa,
+            name_ring(i), c->size, c->last_avail, c->last_used, c->desc_gpa,
             c->avail_gpa, c->used_gpa, ring->hdr_len,
             c->event_idx ? ", event index" : "",
             c->indirect ? ", indirect" : "", name_fd(ring->callfd),
@@ -151,28 +163,28 @@ mark_late(void *r_)
 }
 
 static void
-ring_drain(void *aux, unsigned int q)
+ring_drain(void *aux, unsigned int i)
 {
     struct owner *o = aux;
 
-    CHECK(q < N_QUEUES);
-    CHECK(o->begun && !o->ended && o->rings[q].state == RUNNING);
-    o->drained |= 1u << q;
+    CHECK(i < ARRAY_SIZE(o->rings));
+    CHECK(o->begun && !o->ended && o->rings[i].state == RUNNING);
+    o->drained |= 1u << i;
 }
 
 static void
-ring_stop(void *aux, unsigned int q, bool final, uint16_t *last_avail,
+ring_stop(void *aux, unsigned int i, bool final, uint16_t *last_avail,
           uint16_t *last_used)
 {
     struct owner *o = aux;
-    struct owner_ring *r = &o->rings[q];
+    struct owner_ring *r = &o->rings[i];
 
-    CHECK(q < N_QUEUES);
-    o->touched |= 1u << q;
+    CHECK(i < ARRAY_SIZE(o->rings));
+    o->touched |= 1u << i;
     lock_rings();
     CHECK(r->state == RUNNING || (final && r->state == SUSPENDED));
     if (o->begun && r->state == RUNNING) {
-        o->ended |= 1u << q;
+        o->ended |= 1u << i;
     }
     if (o->late && r->log.mark) {
         pthread_t thread;
@@ -181,26 +193,33 @@ ring_stop(void *aux, unsigned int q, bool final, uint16_t *last_avail,
         CHECK(!pthread_join(thread, NULL));
     }
     if (final) {
-        say("  stop %u at %"PRIu16"\n", q, r->progress);
+        say("  stop %s at %"PRIu16"\n", name_ring(i), r->progress);
         if (!o->deaf) {
             *last_avail = *last_used = r->progress;
         }
         iovtee_vring_destroy(&r->vring);
         r->state = STOPPED;
     } else {
-        say("  suspend %u\n", q);
+        say("  suspend %s\n", name_ring(i));
         r->state = SUSPENDED;
     }
     unlock_rings();
 }
 
 static void
-ring_callfd(void *aux, unsigned int q, int callfd)
+ring_callfd(void *aux, unsigned int i, int callfd)
 {
     struct owner *o = aux;
 
-    CHECK(o->rings[q].state == RUNNING);
-    say("  interrupt %u: %s\n", q, name_fd(callfd));
+    CHECK(o->rings[i].state == RUNNING);
+    say("  interrupt %s: %s\n", name_ring(i), name_fd(callfd));
+}
+
+static void
+announce(void *aux OVS_UNUSED, const uint8_t mac[6])
+{
+    say("  announce %02x:%02x:%02x:%02x:%02x:%02x\n", mac[0], mac[1], mac[2],
+        mac[3], mac[4], mac[5]);
 }
 
 static void
@@ -219,14 +238,15 @@ static const struct iovtee_session_ops ops = {
     .ring_drain = ring_drain,
     .ring_stop = ring_stop,
     .ring_callfd = ring_callfd,
+    .announce = announce,
     .changed = changed,
 };
 
-/* The owner takes 'n' buffers of ring 'q', if it runs, and gives them back. */
+/* The owner takes 'n' buffers of ring 'i', if it runs, and gives them back. */
 void
-make_progress(unsigned int q, uint16_t n)
+make_progress(unsigned int i, uint16_t n)
 {
-    struct owner_ring *r = &owner.rings[q];
+    struct owner_ring *r = &owner.rings[i];
 
     if (r->state == RUNNING) {
         uint16_t *used_idx = iovtee_guestmem_translate(
@@ -240,18 +260,21 @@ make_progress(unsigned int q, uint16_t n)
     }
 }
 
-/* The owner, on any thread, says that it has written to ring 'q', if it runs
- * and somebody wants to know. */
-void
-mark_ring(unsigned int q)
+/* The owner, on any thread, says that it has written to ring 'i', if it runs
+ * and somebody wants to know.  Returns whether it runs. */
+bool
+mark_ring(unsigned int i)
 {
-    const struct owner_ring *r = &owner.rings[q];
+    const struct owner_ring *r = &owner.rings[i];
+    bool running;
 
     lock_rings();
-    if (r->state == RUNNING && r->log.mark) {
+    running = r->state == RUNNING;
+    if (running && r->log.mark) {
         r->log.mark(r->log.aux, r->config.used_gpa, 4);
     }
     unlock_rings();
+    return running;
 }
 
 int
@@ -268,10 +291,6 @@ open_session(const char *path, bool server, bool tso)
     char *err;
     int error;
 
-    if (!session_totals) {
-        session_totals = iovtee_session_totals_create();
-    }
-    config.totals = session_totals;
     error = iovtee_session_open(&config, &session, &err);
     CHECK(!error == !err && !error == !!session);
     if (error) {
@@ -374,6 +393,19 @@ send_log_base(char kind, bool need_reply)
         .fd = -1,
         .fail = kind == 'f',
         .need_reply = need_reply,
+    };
+
+    return fake_vhost_send(fe.vid, &msg);
+}
+
+/* Wants the guest to be announced, as one whose address is 'mac'. */
+bool
+send_rarp(uint64_t mac)
+{
+    struct fake_message msg = {
+        .request = FAKE_SEND_RARP,
+        .payload.u64 = mac,
+        .fd = -1,
     };
 
     return fake_vhost_send(fe.vid, &msg);

@@ -62,7 +62,7 @@ struct owner {
         struct iovtee_vring_config config;
         struct iovtee_vring_log log;
         uint16_t progress;      /* Buffers taken and given back. */
-    } rings[N_QUEUES];
+    } rings[2 * N_QUEUES];       /* See iovtee_ring_is_rx(). */
 };
 
 /* The front-end. */
@@ -76,11 +76,10 @@ struct front_end {
 extern struct owner owner;
 extern struct front_end fe;
 extern struct iovtee_session *session;
-extern struct iovtee_session_totals *session_totals;    /* Of all sessions. */
 
 /* The owner. */
-void make_progress(unsigned int q, uint16_t n);
-void mark_ring(unsigned int q);
+void make_progress(unsigned int i, uint16_t n);
+bool mark_ring(unsigned int i);
 int open_session(const char *path, bool server, bool tso);
 
 /* The front-end.  All return false if the connection is over then. */
@@ -92,6 +91,7 @@ bool send_fd(uint32_t request, uint32_t index, char kind);
 bool send_features(uint64_t features);
 bool send_log_all(bool log);
 bool send_log_base(char kind, bool need_reply);
+bool send_rarp(uint64_t mac);
 bool send_mem(uint32_t n, char kind, bool need_reply);
 bool send_vring_setup(uint32_t index, uint32_t size, uint16_t base);
 

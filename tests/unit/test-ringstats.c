@@ -56,7 +56,7 @@ test_names(void)
     struct iovtee_ringstats stats;
 
     memset(&stats, 0, sizeof stats);
-    iovtee_ringstats_foreach(&stats, 3, print, NULL);
+    iovtee_ringstats_foreach(&stats, "tx_q3_", print, NULL);
 }
 
 /* Prints the name of a counter of a size's bin, if it is not 0. */
@@ -84,14 +84,14 @@ test_boundaries(void)
 
         memset(&stats, 0, sizeof stats);
         iovtee_ringstats_count(&stats, unicast, size);
-        iovtee_ringstats_foreach(&stats, 0, print_bin, &size);
+        iovtee_ringstats_foreach(&stats, "tx_q0_", print_bin, &size);
     }
 }
 
-/* Counter of 'struct netdev_stats' that a frame of 'len' bytes belongs to, the
- * slow way. */
+/* Counter of 'struct netdev_stats' that a frame of 'len' bytes to a guest
+ * belongs to, the slow way. */
 static uint64_t *
-netdev_bin(struct netdev_stats *s, uint32_t len)
+netdev_tx_bin(struct netdev_stats *s, uint32_t len)
 {
     return (len <= 64 ? &s->tx_1_to_64_packets
             : len <= 127 ? &s->tx_65_to_127_packets
@@ -102,47 +102,65 @@ netdev_bin(struct netdev_stats *s, uint32_t len)
             : &s->tx_1523_to_max_packets);
 }
 
-/* Counts frames of random sizes and kinds on two rings, and compares the
- * netdev's statistics with what they should be. */
+/* The same for a frame from a guest. */
+static uint64_t *
+netdev_rx_bin(struct netdev_stats *s, uint32_t len)
+{
+    return (len < 64 ? &s->rx_undersized_errors
+            : len <= 64 ? &s->rx_1_to_64_packets
+            : len <= 127 ? &s->rx_65_to_127_packets
+            : len <= 255 ? &s->rx_128_to_255_packets
+            : len <= 511 ? &s->rx_256_to_511_packets
+            : len <= 1023 ? &s->rx_512_to_1023_packets
+            : len <= 1518 ? &s->rx_1024_to_1522_packets
+            : &s->rx_1523_to_max_packets);
+}
+
+/* Counts frames of random sizes and kinds on two rings of each direction, and
+ * compares the netdev's statistics with what they should be. */
 static void
 test_netdev(void)
 {
     static const uint8_t *const headers[]
         = {unicast, multicast, broadcast, no_broadcast};
     struct netdev_stats expected, actual;
-    struct iovtee_ringstats rings[2];
+    struct iovtee_ringstats rings[4];
 
     memset(rings, 0, sizeof rings);
     memset(&expected, 0xff, sizeof expected);
-    iovtee_ringstats_clear_netdev_tx(&expected);
+    iovtee_ringstats_clear_netdev(&expected);
     for (int i = 0; i < 200000; i++) {
         uint32_t len = 1 + unit_random_below(1u << unit_random_below(17));
         const uint8_t *header = headers[unit_random_below(4)];
+        uint32_t ring = unit_random_below(4);
+        bool rx = ring & 1;
 
-        iovtee_ringstats_count(&rings[unit_random_below(2)], header, len);
-        expected.tx_packets++;
-        expected.tx_bytes += len;
-        *netdev_bin(&expected, len) += 1;
+        iovtee_ringstats_count(&rings[ring], header, len);
+        *(rx ? &expected.rx_packets : &expected.tx_packets) += 1;
+        *(rx ? &expected.rx_bytes : &expected.tx_bytes) += len;
+        *(rx ? netdev_rx_bin : netdev_tx_bin)(&expected, len) += 1;
         if (header[0] & 1) {
             /* Less than six bytes cannot be anybody's address. */
             if (header == broadcast && len >= 6) {
-                expected.tx_broadcast_packets++;
+                *(rx ? &expected.rx_broadcast_packets
+                  : &expected.tx_broadcast_packets) += 1;
             } else {
-                expected.tx_multicast_packets++;
+                *(rx ? &expected.multicast
+                  : &expected.tx_multicast_packets) += 1;
             }
         }
     }
 
     memset(&actual, 0xff, sizeof actual);
-    iovtee_ringstats_clear_netdev_tx(&actual);
+    iovtee_ringstats_clear_netdev(&actual);
     iovtee_ringstats_add_netdev_tx(&rings[0], &actual);
-    iovtee_ringstats_add_netdev_tx(&rings[1], &actual);
+    iovtee_ringstats_add_netdev_tx(&rings[2], &actual);
+    iovtee_ringstats_add_netdev_rx(&rings[1], &actual);
+    iovtee_ringstats_add_netdev_rx(&rings[3], &actual);
     CHECK(!memcmp(&actual, &expected, sizeof actual));
-
-    /* Receive counters are not touched. */
-    CHECK(actual.rx_packets == UINT64_MAX);
-    CHECK(actual.tx_packets == 200000);
+    CHECK(actual.rx_packets + actual.tx_packets == 200000);
     CHECK(actual.tx_dropped == UINT64_MAX);
+    CHECK(actual.rx_dropped == UINT64_MAX);
 }
 
 /* Prints the counters after one frame of each kind and an interrupt. */
@@ -157,7 +175,7 @@ test_kinds(void)
     iovtee_ringstats_count(&stats, no_broadcast, 64);
     iovtee_ringstats_count(&stats, broadcast, 1000);
     iovtee_ringstats_count_notification(&stats);
-    iovtee_ringstats_foreach(&stats, 12, print_nonzero, NULL);
+    iovtee_ringstats_foreach(&stats, "tx_q12_", print_nonzero, NULL);
 }
 
 int

@@ -41,12 +41,6 @@
 /* Scripts. */
 
 static void
-print_stat(const char *name, uint64_t value, void *aux OVS_UNUSED)
-{
-    printf("  %s=%"PRIu64"\n", name, value);
-}
-
-static void
 print_status(void)
 {
     const struct smap_node **nodes;
@@ -68,12 +62,8 @@ print_status(void)
 static void
 print_queue(unsigned int q)
 {
-    struct rte_mbuf *mbufs[32];
-
-    printf("  queue %u: %s, %u waiting, %u dequeued\n", q,
-           iovtee_session_txq_enabled(session, q) ? "enabled" : "disabled",
-           iovtee_session_queue_count(session, q),
-           iovtee_session_dequeue(session, q, NULL, mbufs, 32));
+    printf("  queue %u: %s\n", q,
+           iovtee_session_txq_enabled(session, q) ? "enabled" : "disabled");
 }
 
 /* Commands that ask, or do something on our side.  Returns false if 'cmd' is
@@ -93,11 +83,6 @@ run_own_command(const char *cmd, unsigned int a, unsigned int b)
         printf("  %u writes logged\n", fake_vhost_n_logged(fe.vid));
     } else if (!strcmp(cmd, "maps")) {
         printf("  %u maps\n", count_maps());
-    } else if (!strcmp(cmd, "stats")) {
-        int error = iovtee_session_txq_stats(session_totals, session, a,
-                                             print_stat, NULL);
-
-        printf("  %s\n", error ? ovs_strerror(error) : "ok");
     } else if (!strcmp(cmd, "close-all")) {
         iovtee_session_close_all();
     } else if (!strcmp(cmd, "close")) {
@@ -177,6 +162,8 @@ run_command(const char *cmd, unsigned int a, unsigned int b, char c)
         check_alive(send_log_all(a));
     } else if (!strcmp(cmd, "log-base")) {
         send_log_base(c, true);
+    } else if (!strcmp(cmd, "rarp")) {
+        send_rarp(UINT64_C(0x060504030252) + ((uint64_t) a << 48));
     } else if (!strcmp(cmd, "late")) {
         owner.late = a;
     } else if (!strcmp(cmd, "legacy")) {
@@ -227,8 +214,8 @@ test_script(void)
         run_command(cmd, a, b, c);
     }
     iovtee_session_close(session);
-    for (unsigned int q = 0; q < N_QUEUES; q++) {
-        CHECK(owner.rings[q].state == STOPPED);
+    for (size_t i = 0; i < ARRAY_SIZE(owner.rings); i++) {
+        CHECK(owner.rings[i].state == STOPPED);
     }
     CHECK(!count_maps());
     CHECK(count_fds() == n_fds);
@@ -291,7 +278,7 @@ random_message(void)
         set_used_idx(i, unit_random());
         break;
     case 4:
-        make_progress(i / 2, unit_random_below(100));
+        make_progress(i, unit_random_below(100));
         break;
     case 5:
         alive = send_log_all(unit_random_below(2));
@@ -314,7 +301,8 @@ random_message(void)
 static void
 test_random(void)
 {
-    unsigned int n_fds, n_started = 0;
+    unsigned int n_started[2] = { 0, 0 };
+    unsigned int n_fds;
 
     vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
     owner.quiet = true;
@@ -332,15 +320,15 @@ test_random(void)
         } else {
             random_message();
         }
-        for (unsigned int q = 0; q < N_QUEUES; q++) {
-            CHECK(fe.vid >= 0 || owner.rings[q].state == STOPPED);
-            n_started += owner.rings[q].state == RUNNING;
+        for (size_t j = 0; j < ARRAY_SIZE(owner.rings); j++) {
+            CHECK(fe.vid >= 0 || owner.rings[j].state == STOPPED);
+            n_started[j & 1] += owner.rings[j].state == RUNNING;
         }
     }
     iovtee_session_close(session);
     CHECK(!count_maps());
     CHECK(count_fds() == n_fds);
-    CHECK(n_started > 1000);
+    CHECK(n_started[0] > 1000 && n_started[1] > 1000);
 }
 
 /* PMD threads and the main thread at work while guests come and go. */
@@ -356,25 +344,22 @@ is_race_over(void)
     return over;
 }
 
+static atomic_uint n_marks = ATOMIC_VAR_INIT(0);
+
 static void *
 race_pmd(void *q_)
 {
     unsigned int q = (uintptr_t) q_;
-    struct rte_mbuf *mbufs[32];
 
     while (!is_race_over()) {
-        iovtee_session_dequeue(session, q, NULL, mbufs, 32);
-        iovtee_session_queue_count(session, q);
-        mark_ring(q);
+        unsigned int orig;
+
+        if (mark_ring(2 * q) | mark_ring(2 * q + 1)) {
+            atomic_add(&n_marks, 1, &orig);
+        }
         sched_yield();
     }
     return NULL;
-}
-
-static void
-ignore_stat(const char *name OVS_UNUSED, uint64_t value OVS_UNUSED,
-            void *aux OVS_UNUSED)
-{
 }
 
 static void *
@@ -385,10 +370,6 @@ race_main(void *aux OVS_UNUSED)
 
         iovtee_session_get_status(session, &status);
         smap_destroy(&status);
-        for (unsigned int q = 0; q < 2; q++) {
-            iovtee_session_txq_stats(session_totals, session, q, ignore_stat,
-                                     NULL);
-        }
         iovtee_session_features(session);
         sched_yield();
     }
@@ -399,8 +380,9 @@ race_main(void *aux OVS_UNUSED)
 static void
 race_guest(void)
 {
-    unsigned int n_dequeues = fake_vhost_n_dequeues();
+    unsigned int before, now;
 
+    atomic_read(&n_marks, &before);
     fe.vid = fake_vhost_connect("vm.sock");
     send_features(FEATURES | FAKE_F_MQ);
     send_mem(1, 'p', false);
@@ -409,9 +391,10 @@ race_guest(void)
         send_vring(FAKE_SET_VRING_ENABLE, i, 1, NULL);
     }
     CHECK(iovtee_session_is_connected(session));
-    while (fake_vhost_n_dequeues() == n_dequeues) {
+    do {
         sched_yield();
-    }
+        atomic_read(&n_marks, &now);
+    } while (now == before);
     for (int i = 0; i < 5; i++) {
         send_fd(FAKE_SET_VRING_CALL, unit_random_below(4), 'p');
         send_log_base("pv"[unit_random_below(2)], false);

@@ -108,6 +108,7 @@ EXTRA_DIST += \
 	tests/hostile/protocol.py \
 	tests/hostile/ring.py \
 	tests/hostile/rings.py \
+	tests/hostile/sending.py \
 	tests/hostile/shrink.py \
 	tests/hostile/switch.py \
 	tests/kernel-guest/image.sh \

@@ -23,6 +23,7 @@ FUZZERS = \
 	tests/fuzz/fuzz-inflight \
 	tests/fuzz/fuzz-session \
 	tests/fuzz/fuzz-rxvq \
+	tests/fuzz/fuzz-txvq \
 	tests/fuzz/fuzz-vring
 check_PROGRAMS += $(FUZZERS)
 
@@ -95,8 +96,20 @@ tests_fuzz_fuzz_rxvq_DEPENDENCIES = $(UNIT_OVS_BUILT)
 tests_fuzz_fuzz_rxvq_LINK = \
 	$(OVS_LINK) $(LDFLAGS) $(FUZZ_LINK) -Wl,--wrap=time_usec -o $@
 
+tests_fuzz_fuzz_txvq_SOURCES = \
+	$(FUZZ_MAIN) \
+	tests/fuzz/fuzz-txvq.c \
+	tests/unit/unit-eal.h \
+	$(UNIT_SOURCES)
+tests_fuzz_fuzz_txvq_CPPFLAGS = $(tests_fuzz_fuzz_session_CPPFLAGS)
+tests_fuzz_fuzz_txvq_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_fuzz_fuzz_txvq_LDADD = $(UNIT_OVS_LIBS)
+tests_fuzz_fuzz_txvq_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_fuzz_fuzz_txvq_LINK = $(OVS_LINK) $(LDFLAGS) $(FUZZ_LINK) -o $@
+
 $(tests_fuzz_fuzz_session_OBJECTS) \
-$(tests_fuzz_fuzz_rxvq_OBJECTS): \
+$(tests_fuzz_fuzz_rxvq_OBJECTS) \
+$(tests_fuzz_fuzz_txvq_OBJECTS): \
 	$(OVS_CFLAGS_FILE)
 
 # Seconds for each of them, and for that of double fetches, and in the short

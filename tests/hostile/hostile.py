@@ -33,13 +33,14 @@ import life
 import messages
 import migration
 import rings
+import sending
 import shrink
 from bench import Bench
 from guest import Failure
 
 CASES = {case.__name__.replace("_", "-"): case
-         for module in (life, migration, rings, messages, shrink, flips,
-                        endurance)
+         for module in (life, migration, rings, sending, messages, shrink,
+                        flips, endurance)
          for case in module.CASES}
 
 

@@ -104,6 +104,7 @@ rx_start(struct iovtee_guest *guest, unsigned int q,
             .q = q,
             .ring = &ring,
             .inflight = guest->inflight,
+            .past = guest->queues[q].past,
         };
 
         vq = iovtee_rxvq_create(&config);
@@ -359,7 +360,7 @@ retire_rx(struct iovtee_guest *guest, unsigned int q)
 {
     struct iovtee_guest_queue *queue = &guest->queues[q];
 
-    iovtee_rxvq_counters_add(&queue->past, &queue->vq->counters);
+    iovtee_rxvq_account(queue->vq);
     iovtee_rxvq_unref(queue->vq);
     queue->vq = NULL;
     queue->running = false;

@@ -75,6 +75,9 @@ iovtee_guest_create(struct netdev *netdev)
         ovsrcu_init(&guest->txqs[q].vq, NULL);
     }
     ovs_spin_init(&guest->stats_lock);
+    for (size_t q = 0; q < ARRAY_SIZE(guest->queues); q++) {
+        guest->queues[q].past = iovtee_rxvq_past_create();
+    }
     return guest;
 }
 
@@ -89,6 +92,9 @@ iovtee_guest_destroy(struct iovtee_guest *guest)
         iovtee_qos_destroy(&guest->qos);
         ovs_mutex_destroy(&guest->mutex);
         ovs_spin_destroy(&guest->stats_lock);
+        for (size_t q = 0; q < ARRAY_SIZE(guest->queues); q++) {
+            iovtee_rxvq_past_unref(guest->queues[q].past);
+        }
         free(guest);
     }
 }
@@ -279,7 +285,7 @@ iovtee_guest_get_counters(struct iovtee_guest *guest, unsigned int q,
     bool found;
 
     ovs_mutex_lock(&guest->mutex);
-    *counters = queue->past;
+    iovtee_rxvq_past_read(queue->past, counters);
     if (queue->vq) {
         iovtee_rxvq_counters_add(counters, &queue->vq->counters);
     }

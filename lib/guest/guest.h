@@ -70,7 +70,7 @@ struct iovtee_guest_stats {
 struct iovtee_guest_queue {
     struct iovtee_rxvq *vq;     /* NULL if stopped. */
     bool running;               /* Neither stopped nor suspended? */
-    struct iovtee_rxvq_counters past;  /* Of earlier rings. */
+    struct iovtee_rxvq_past *past;      /* Counters of earlier rings. */
 };
 
 /* One of the guest's transmit queues. */

@@ -23,6 +23,9 @@
 
 #include "util.h"
 
+static void add_all(struct iovtee_rxvq_counters *dst,
+                    const struct iovtee_rxvq_counters *src, uint64_t times);
+
 /* Takes a snapshot of 'vq' for people to read. */
 void
 iovtee_rxvq_get_info(struct iovtee_rxvq *vq, struct iovtee_rxvq_info *info)
@@ -75,13 +78,21 @@ void
 iovtee_rxvq_counters_add(struct iovtee_rxvq_counters *dst,
                          const struct iovtee_rxvq_counters *src)
 {
+    add_all(dst, src, 1);
+}
+
+/* Adds each member of '*src', 'times', to '*dst'. */
+static void
+add_all(struct iovtee_rxvq_counters *dst,
+        const struct iovtee_rxvq_counters *src, uint64_t times)
+{
     /* All of it is uint64_t. */
     uint64_t *d = (uint64_t *) dst;
     const uint64_t *s = (const uint64_t *) src;
 
     BUILD_ASSERT_DECL(sizeof *dst % sizeof *d == 0);
     for (size_t i = 0; i < sizeof *dst / sizeof *d; i++) {
-        d[i] += s[i];
+        d[i] += times * s[i];
     }
 }
 
@@ -171,5 +182,70 @@ iovtee_rxvq_state_to_string(enum iovtee_rxvq_state state)
         return "finished";
     default:
         OVS_NOT_REACHED();
+    }
+}
+
+struct iovtee_rxvq_past {
+    struct ovs_refcount ref_cnt;
+    struct ovs_mutex mutex;
+    struct iovtee_rxvq_counters counters OVS_GUARDED;
+};
+
+struct iovtee_rxvq_past *
+iovtee_rxvq_past_create(void)
+{
+    struct iovtee_rxvq_past *past = xzalloc(sizeof *past);
+
+    ovs_refcount_init(&past->ref_cnt);
+    ovs_mutex_init(&past->mutex);
+    return past;
+}
+
+struct iovtee_rxvq_past *
+iovtee_rxvq_past_ref(struct iovtee_rxvq_past *past)
+{
+    if (past) {
+        ovs_refcount_ref(&past->ref_cnt);
+    }
+    return past;
+}
+
+void
+iovtee_rxvq_past_unref(struct iovtee_rxvq_past *past)
+{
+    if (past && ovs_refcount_unref(&past->ref_cnt) == 1) {
+        ovs_mutex_destroy(&past->mutex);
+        free(past);
+    }
+}
+
+/* Stores in '*counters' what the rings that are gone have counted. */
+void
+iovtee_rxvq_past_read(struct iovtee_rxvq_past *past,
+                      struct iovtee_rxvq_counters *counters)
+{
+    ovs_mutex_lock(&past->mutex);
+    *counters = past->counters;
+    ovs_mutex_unlock(&past->mutex);
+}
+
+/* Adds what 'vq', whose time is over, has counted since the last call to what
+ * is past. */
+void
+iovtee_rxvq_account(struct iovtee_rxvq *vq)
+{
+    struct iovtee_rxvq_counters now, told;
+
+    ovs_spin_lock(&vq->lock);
+    now = vq->counters;
+    told = vq->told;
+    vq->told = now;
+    ovs_spin_unlock(&vq->lock);
+
+    if (vq->past) {
+        ovs_mutex_lock(&vq->past->mutex);
+        add_all(&vq->past->counters, &now, 1);
+        add_all(&vq->past->counters, &told, UINT64_MAX);
+        ovs_mutex_unlock(&vq->past->mutex);
     }
 }

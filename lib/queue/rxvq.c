@@ -97,6 +97,7 @@ iovtee_rxvq_create(const struct iovtee_rxvq_config *config)
     vq->shell_step = iovtee_shells_step();
     vq->shell_inverse = invert(vq->shell_step / IOVTEE_SHELLS_UNIT);
     ovs_list_init(&vq->bare_node);
+    vq->past = iovtee_rxvq_past_ref(config->past);
 
     iovtee_ledger_init(&vq->ledger, vq->size);
     vq_init_heads(&vq->idle, vq->size);
@@ -371,6 +372,8 @@ static void
 vq_destroy(struct iovtee_rxvq *vq)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
+    iovtee_rxvq_account(vq);
+    iovtee_rxvq_past_unref(vq->past);
     iovtee_shells_destroy(vq->row);
     iovtee_vring_destroy(&vq->vring);
     iovtee_ledger_destroy(&vq->ledger);

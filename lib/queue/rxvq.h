@@ -189,6 +189,18 @@ struct iovtee_rxvq_counters {
 void iovtee_rxvq_counters_add(struct iovtee_rxvq_counters *,
                               const struct iovtee_rxvq_counters *);
 
+/* What all rings of a port's queue have counted that are gone.  A ring whose
+ * time is over adds to it at once, and what happens to the packets that are
+ * still in the switch when the last of them is home: so nothing is lost, and
+ * no counter ever goes back. */
+struct iovtee_rxvq_past;
+
+struct iovtee_rxvq_past *iovtee_rxvq_past_create(void);
+struct iovtee_rxvq_past *iovtee_rxvq_past_ref(struct iovtee_rxvq_past *);
+void iovtee_rxvq_past_unref(struct iovtee_rxvq_past *);
+void iovtee_rxvq_past_read(struct iovtee_rxvq_past *,
+                           struct iovtee_rxvq_counters *);
+
 /* What iovtee_rxvq_create() needs to know. */
 struct iovtee_rxvq_config {
     const char *port;                   /* Name of the port, for the log. */
@@ -198,6 +210,8 @@ struct iovtee_rxvq_config {
     bool always;                        /* ...also if it does not pay? */
     struct iovtee_inflight *inflight;   /* Table that survives us, or NULL.
                                          * Must outlive the queue's end. */
+    struct iovtee_rxvq_past *past;      /* Where counters go in the end, or
+                                         * NULL. */
 };
 
 /* A snapshot for people. */
@@ -346,6 +360,8 @@ struct iovtee_rxvq {
                                          * filled in this burst. */
 
     struct iovtee_rxvq_counters counters;
+    struct iovtee_rxvq_counters told OVS_GUARDED;       /* What 'past'... */
+    struct iovtee_rxvq_past *past;      /* ...has of them.  May be NULL. */
 };
 
 /* Is 'packet' a shell of 'vq'?  May be called without the lock by threads that
@@ -406,6 +422,7 @@ bool iovtee_rxvq_suspend_until(struct iovtee_rxvq *, long long int deadline);
 void iovtee_rxvq_finish(struct iovtee_rxvq *, uint16_t *last_avail,
                         uint16_t *last_used);
 void iovtee_rxvq_abandon(struct iovtee_rxvq *);
+void iovtee_rxvq_account(struct iovtee_rxvq *);
 void iovtee_rxvq_set_callfd(struct iovtee_rxvq *, int callfd);
 bool iovtee_rxvq_same_ring(const struct iovtee_rxvq *,
                            const struct iovtee_ring_setup *);

@@ -91,6 +91,7 @@ vq_fixture_open(struct vq_fixture *f, uint16_t last_avail, uint16_t last_used)
         .ring = s,
         .zero_copy = !p->no_zero_copy,
         .inflight = p->inflight,
+        .past = p->past,
     };
 
     guest_ring_config(&f->ring, &s->vring);

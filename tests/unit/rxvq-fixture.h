@@ -60,6 +60,7 @@ struct vq_params {
     bool bare;                  /* Does no NIC need shells yet? */
     bool endless;               /* Is there memory at VQ_ENDLESS_GPA? */
     struct iovtee_inflight *inflight;
+    struct iovtee_rxvq_past *past;
 };
 
 /* A buffer as the guest posted it. */

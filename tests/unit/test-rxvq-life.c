@@ -179,6 +179,61 @@ test_finish(void)
     vq_fixture_destroy(&f);
 }
 
+/* Nothing is lost of what a ring counts, whenever it does, and no sum goes
+ * back. */
+static void
+test_past(void)
+{
+    struct iovtee_rxvq_counters sum;
+    struct iovtee_rxvq_past *past = iovtee_rxvq_past_create();
+    struct vq_params params = modern;
+    struct dp_packet *packets[2];
+    struct iovtee_delivery d;
+    struct iovtee_rxvq *old;
+    uint16_t last_avail;
+    struct vq_fixture f;
+
+    params.past = past;
+    vq_fixture_init(&f, &params);
+    vq_refill(&f, BUF_LEN);
+    vq_deliver(&f, vq_receive(&f, 60, 1));
+    CHECK(vq_reap(&f, 60, 1) == 1);
+    packets[0] = vq_receive(&f, 1514, 2);
+    packets[1] = vq_receive(&f, 1514, 3);
+    iovtee_rxvq_past_read(past, &sum);
+    CHECK(!sum.zero_copied);
+    finish(&f, 2, 2, &last_avail);
+
+    old = f.vq;
+    iovtee_rxvq_account(old);
+    iovtee_rxvq_past_read(past, &sum);
+    CHECK(sum.zero_copied == 1 && !sum.dropped[IOVTEE_DROP_STOPPED]);
+    iovtee_rxvq_unref(iovtee_rxvq_ref(old));
+
+    /* Somebody has still to do with it. */
+    iovtee_rxvq_deliver(old, packets, 1, 0, &d);
+    CHECK(d.n_dropped == 1);
+    iovtee_rxvq_unref(old);
+    iovtee_rxvq_sweep();
+    iovtee_rxvq_past_read(past, &sum);
+    CHECK(sum.zero_copied == 1 && !sum.dropped[IOVTEE_DROP_STOPPED]);
+
+    vq_refill(&f, BUF_LEN);
+    vq_fixture_open(&f, last_avail, last_avail);
+    vq_deliver(&f, vq_receive(&f, 200, 4));
+    vq_forgive(&f);
+    CHECK(vq_reap(&f, 200, 4) == 1);
+    dp_packet_delete(packets[1]);
+    iovtee_rxvq_sweep();
+    iovtee_rxvq_past_read(past, &sum);
+    CHECK(sum.zero_copied == 1 && sum.dropped[IOVTEE_DROP_STOPPED] == 1);
+
+    vq_fixture_destroy(&f);
+    iovtee_rxvq_past_read(past, &sum);
+    CHECK(sum.zero_copied == 2 && sum.dropped[IOVTEE_DROP_STOPPED] == 1);
+    iovtee_rxvq_past_unref(past);
+}
+
 /* What was taken and never used stays available. */
 static void
 test_left(void)
@@ -664,6 +719,7 @@ main(int argc, char *argv[])
 {
     static const struct unit_command commands[] = {
         { "finish", test_finish },
+        { "past", test_past },
         { "left", test_left },
         { "left-other", test_left_other },
         { "fillers", test_fillers },

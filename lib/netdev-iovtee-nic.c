@@ -55,32 +55,43 @@ static char *keep_ring_size(const struct netdev_iovtee *, struct smap *,
 static char *keep_tx_early(const struct netdev_iovtee *, struct smap *);
 static enum iovtee_tx_early get_tx_early(const struct smap *);
 
+/* Opens a netdev of type "dpdk" that only 'dev' has, under its name with
+ * 'suffix'. */
+static int
+open_own(const struct netdev_iovtee *dev, const char *suffix,
+         struct netdev **netdevp, char **errp)
+{
+    const char *name = netdev_get_name(&dev->up);
+    char *own = xasprintf("%s%s", name, suffix);
+    struct netdev *other = netdev_from_name(own);
+    int error;
+
+    if (other) {
+        /* Opening it would share it. */
+        *errp = xasprintf("%s: there must be no other port '%s'", name, own);
+        netdev_close(other);
+        error = EEXIST;
+    } else {
+        error = netdev_open(own, "dpdk", netdevp);
+        if (error) {
+            *errp = xasprintf("%s: the device cannot be opened (%s)", name,
+                              ovs_strerror(error));
+        }
+    }
+    free(own);
+    return error;
+}
+
 static int
 nic_open(struct netdev_iovtee *dev, const struct smap *args, char **errp)
 {
-    const char *name = netdev_get_name(&dev->up);
-    char *lower_name = xasprintf("%s.dpdk", name);
-    struct netdev *other;
-    int error;
+    int error = open_own(dev, IOVTEE_LOWER_SUFFIX, &dev->lower, errp);
 
-    /* Opening it would share it. */
-    other = netdev_from_name(lower_name);
-    if (other) {
-        *errp = xasprintf("%s: there must be no other port '%s'", name,
-                          lower_name);
-        netdev_close(other);
-        free(lower_name);
-        return EEXIST;
-    }
-    error = netdev_open(lower_name, "dpdk", &dev->lower);
-    free(lower_name);
     if (error) {
-        *errp = xasprintf("%s: the device cannot be opened (%s)", name,
-                          ovs_strerror(error));
         return error;
     }
 
-    dev->nic = iovtee_nic_create(name);
+    dev->nic = iovtee_nic_create(netdev_get_name(&dev->up));
     error = apply_config(dev, args, errp);
     if (error) {
         iovtee_nic_destroy(dev->nic);
@@ -126,16 +137,14 @@ nic_configure(struct netdev_iovtee *dev, const struct smap *args, char **errp)
 static int
 try_device(struct netdev_iovtee *dev, const struct smap *args, char **errp)
 {
-    char *name = xasprintf("%s.new", netdev_get_name(&dev->up));
     struct netdev *trial;
     int error;
 
-    error = netdev_open(name, "dpdk", &trial);
+    error = open_own(dev, ".new", &trial, errp);
     if (!error) {
         error = trial->netdev_class->set_config(trial, args, errp);
         netdev_close(trial);
     }
-    free(name);
     return error ? error : EAGAIN;
 }
 

@@ -20,6 +20,8 @@
 
 #include "netdev-iovtee-role.h"
 
+#include <errno.h>
+
 #include "nic/nic.h"
 #include "openvswitch/vlog.h"
 #include "ovs-thread.h"
@@ -122,13 +124,42 @@ netdev_iovtee_close_deferred(void)
     }
 }
 
+/* Is there a NIC port that has a lower netdev of name 'name' and 'type'?  All
+ * who open such ones are the main thread. */
+static bool
+is_lower(const char *name, const char *type)
+{
+    const size_t suffix_len = strlen(IOVTEE_LOWER_SUFFIX);
+    const size_t len = strlen(name);
+    struct netdev *upper;
+    bool found = false;
+    char *base;
+
+    if (nullable_string_is_equal(type, "dpdk") && len > suffix_len
+        && !strcmp(name + len - suffix_len, IOVTEE_LOWER_SUFFIX)) {
+        base = xmemdup0(name, len - suffix_len);
+        upper = netdev_from_name(base);
+        if (upper && upper->netdev_class == netdev_iovtee_global.class) {
+            found = netdev_iovtee_cast(upper)->lower != NULL;
+        }
+        netdev_close(upper);
+        free(base);
+    }
+    return found;
+}
+
 /* Every call of netdev_open() outside of netdev.c comes here, so that a device
  * whose port was just deleted can be opened again at once, whatever the type
- * of its new port is. */
+ * of its new port is, and that no port shares the device of another one whose
+ * lower netdev has its name. */
 int
 __wrap_netdev_open(const char *name, const char *type,
                    struct netdev **netdevp)
 {
     netdev_iovtee_close_deferred();
+    if (is_lower(name, type)) {
+        *netdevp = NULL;
+        return EEXIST;
+    }
     return __real_netdev_open(name, type, netdevp);
 }

@@ -33,6 +33,9 @@
 struct iovtee_guest_port;
 struct iovtee_nic;
 
+/* A NIC port's lower netdev has the port's name and this. */
+#define IOVTEE_LOWER_SUFFIX ".dpdk"
+
 struct netdev_iovtee {
     struct netdev up;
     struct ovs_list node;       /* In 'all', netdev-iovtee.c. */

@@ -425,7 +425,9 @@ nic_policed(const struct netdev_iovtee *dev)
 
 /* To a driver each refill that is put off is a failed allocation, and it
  * counts 32 of these, say, at each poll.  netdev-dpdk takes them for packets
- * dropped.  What the NIC had no buffer for it counts as missed. */
+ * dropped.  What the NIC had no buffer for it counts as missed.  So of the
+ * allocations only those count that failed because the host, not the guest,
+ * had no buffers. */
 static int
 nic_get_stats(const struct netdev *netdev, struct netdev_stats *stats)
 {
@@ -433,7 +435,8 @@ nic_get_stats(const struct netdev *netdev, struct netdev_stats *stats)
     int error = dev->lower->netdev_class->get_stats(dev->lower, stats);
 
     if (!error && stats->rx_missed_errors != UINT64_MAX) {
-        stats->rx_dropped = stats->rx_missed_errors + nic_policed(dev);
+        stats->rx_dropped = (stats->rx_missed_errors + nic_policed(dev)
+                             + iovtee_nic_n_exhausted(dev->nic));
     }
     stats->tx_dropped += iovtee_nic_n_restart_drops(dev->nic);
     return error;

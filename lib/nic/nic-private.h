@@ -99,6 +99,8 @@ struct iovtee_nic {
     bool is_vf;                 /* See iovtee_nic_is_vf(). */
     const char *copy_only;      /* Why zero-copy is not possible, or NULL. */
 
+    ATOMIC(uint64_t) n_exhausted; /* Buffers that the host had not. */
+
     atomic_bool restarting;     /* Are all of 'txqs' locked for long? */
     ATOMIC(uint64_t) n_restart_drops; /* Packets not sent because of that. */
     atomic_bool tx_asks;        /* Is the driver asked for what was sent? */

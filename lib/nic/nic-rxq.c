@@ -445,6 +445,9 @@ rxq_get_host(struct nic_rxq *rxq, void **objs, unsigned int got,
         ret = rte_mempool_get_bulk(rxq->host, objs + got, n - got);
     }
     if (OVS_UNLIKELY(ret)) {
+        uint64_t orig;
+
+        atomic_add_relaxed(&rxq->nic->n_exhausted, n - got, &orig);
         if (got) {
             rte_mempool_put_bulk(rxq->vq->shells, objs, got);
         }
@@ -452,6 +455,18 @@ rxq_get_host(struct nic_rxq *rxq, void **objs, unsigned int got,
     }
     rxq->n_host += n - got;
     return 0;
+}
+
+/* Returns how many buffers 'nic' did not get because the host, not the guest,
+ * had too few. */
+uint64_t
+iovtee_nic_n_exhausted(const struct iovtee_nic *nic)
+{
+    uint64_t n;
+
+    atomic_read_relaxed(&CONST_CAST(struct iovtee_nic *, nic)->n_exhausted,
+                        &n);
+    return n;
 }
 
 /* Some drivers give what they did not use back to the queue's own mempool

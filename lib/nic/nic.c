@@ -53,6 +53,7 @@ iovtee_nic_create(const char *name)
     nic->copy_only = "the NIC was not started yet";
     atomic_init(&nic->restarting, false);
     atomic_init(&nic->n_restart_drops, 0);
+    atomic_init(&nic->n_exhausted, 0);
     atomic_init(&nic->tx_asks, false);
     return nic;
 }

@@ -95,8 +95,7 @@ struct iovtee_nic_rxq_info {
     uint64_t n_stops;           /* Times that buffers were taken back... */
     long long int longest_stop; /* ...and microseconds that it took at most. */
     bool paused;                /* Is lending paused? */
-    unsigned int percent;       /* Of the last frames in lent buffers, how many
-                                 * were delivered in place. */
+    unsigned int percent;       /* Gain of lending lately, of gain and cost. */
 };
 
 struct iovtee_nic *iovtee_nic_create(const char *name);
@@ -129,6 +128,7 @@ int iovtee_nic_recv(struct iovtee_nic *, struct netdev_rxq *lower,
 int iovtee_nic_send(struct iovtee_nic *, struct netdev *lower, int txq,
                     struct dp_packet_batch *, bool concurrent_txq);
 uint64_t iovtee_nic_n_restart_drops(const struct iovtee_nic *);
+uint64_t iovtee_nic_n_exhausted(const struct iovtee_nic *);
 char *iovtee_nic_tx_early_text(struct iovtee_nic *);
 
 #endif /* nic.h */

@@ -149,6 +149,37 @@ test_unfit(void)
     }
 }
 
+/* That the host has no buffers is counted apart from that the guest has
+ * none. */
+static void
+test_exhausted(void)
+{
+    const struct fake_driver driver = { .refill = FAKE_COPY };
+    struct rte_mempool *host = vq_host_pool();
+    unsigned int n = rte_mempool_avail_count(host);
+    void **all = xcalloc(n, sizeof *all);
+    struct rig rig;
+
+    rig_init(&rig, &driver, 1, 128, 256);
+    CHECK(get(&rig, 32) == 0);
+    n = rte_mempool_avail_count(host);
+    CHECK(!rte_mempool_get_bulk(host, all, n));
+    CHECK(!iovtee_nic_n_exhausted(rig.nic));
+    CHECK(get(&rig, 32) == -1);
+    CHECK(iovtee_nic_n_exhausted(rig.nic) == 32);
+
+    /* The guest has some, then none. */
+    CHECK(!iovtee_nic_attach(rig.nic, 0, rig.lanes[0].guest.vq));
+    CHECK(lane_poll(&rig, &rig.lanes[0]) == 0);
+    CHECK(get(&rig, 32) == 32);
+    CHECK(get(&rig, 225) == -1);
+    CHECK(rxq_info(&rig, 0).n_refused == 1);
+    CHECK(iovtee_nic_n_exhausted(rig.nic) == 32);
+    rte_mempool_put_bulk(host, all, n);
+    rig_destroy(&rig);
+    free(all);
+}
+
 /* Has 'n' frames or some more arrive at each lane, and be received. */
 static void
 run(struct rig *rig, unsigned int n)
@@ -375,6 +406,7 @@ main(int argc, char *argv[])
     static const struct unit_command commands[] = {
         { "policy", test_policy },
         { "unfit", test_unfit },
+        { "exhausted", test_exhausted },
         { "lending", test_lending },
         { "lending-two", test_lending_two },
         { "max-frame", test_max_frame },

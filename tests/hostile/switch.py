@@ -108,6 +108,30 @@ class Switch:
                else ["--strict", "del-flows", "br0", flow]), check=True)
         self.appctl("revalidator/wait")
 
+    def rounds(self, seconds, hz):
+        """Has the PMD threads go on for 'seconds'.  Returns in how many
+        microseconds they come around to the same queue again: half of the
+        times, 99 % of them, and at most.  Times that took less than a
+        microsecond do not count, as they found nothing."""
+        self.appctl("dpif-netdev/pmd-stats-clear")
+        time.sleep(seconds)
+        text = self.appctl("dpif-netdev/pmd-perf-show")
+        bins = [(float("inf") if limit == ">" else 1e6 * int(limit) / hz,
+                 int(n)) for limit, n in re.findall(
+                     r"^   (\d+|>) +(\d+)  +\S+ +\d+ ", text, re.MULTILINE)]
+        bins = [(limit, n) for limit, n in bins if limit > 1]
+        total = sum(n for _, n in bins)
+        check(total > 1000, "the PMD threads had nothing to do")
+
+        def within(share):
+            n = 0
+            for limit, k in sorted(bins):
+                n += k
+                if n >= share * total:
+                    return limit
+            return None
+        return within(0.5), within(0.99), within(1)
+
     def _threads(self):
         """The name of each thread of the switch, by its number."""
         with open(os.path.join(self.run, "ovs-vswitchd.pid")) as pidfile:

@@ -187,7 +187,7 @@ test_endless(void)
     static const uint32_t lens[2] = { HDR_LEN, 2000 };
     const struct iovtee_vring_log log = { mark, NULL };
     uint8_t frame[1514], *memory;
-    struct dp_packet *packets[2];
+    struct dp_packet *packets[3];
     struct vq_fixture f;
     uint32_t len;
     uint16_t head;
@@ -212,20 +212,27 @@ test_endless(void)
     guest_ring_expose(&f.ring);
 
     /* In place. */
-    CHECK(vq_lend(&f, packets, 2, MAX_FRAME) == 2);
-    for (int i = 0; i < 2; i++) {
+    CHECK(vq_lend(&f, packets, 3, MAX_FRAME) == 3);
+    for (int i = 0; i < 3; i++) {
         struct rte_mbuf *m = &packets[i]->mbuf;
 
         CHECK(m->buf_len == UINT16_MAX);
         memcpy(rte_pktmbuf_mtod(m, void *), frame, sizeof frame);
         m->data_len = m->pkt_len = sizeof frame;
     }
-    CHECK(iovtee_rxvq_received(f.vq, packets, 2) == 2);
+    CHECK(iovtee_rxvq_received(f.vq, packets, 3) == 3);
     CHECK(!f.vq->counters.dropped[IOVTEE_DROP_OVERRUN]);
     vq_deliver(&f, packets[0]);
     CHECK(guest_ring_reap(&f.ring, &head, &len)
           && len == HDR_LEN + sizeof frame);
     CHECK(!memcmp(memory + HDR_LEN, frame, sizeof frame));
+
+    /* What is pushed fits into an mbuf that had no room left. */
+    dp_packet_push_zeros(packets[2], RTE_PKTMBUF_HEADROOM);
+    CHECK(packets[2]->mbuf.ol_flags & RTE_MBUF_F_EXTERNAL);
+    vq_deliver(&f, packets[2]);
+    CHECK(guest_ring_reap(&f.ring, &head, &len)
+          && len == HDR_LEN + RTE_PKTMBUF_HEADROOM + sizeof frame);
 
     /* One comes home while writes are reported. */
     iovtee_rxvq_suspend(f.vq);
@@ -234,7 +241,7 @@ test_endless(void)
     CHECK(n_marked >= sizeof frame && n_marked <= UINT16_MAX);
 
     /* Copied. */
-    for (int i = 0; i < 13; i++) {
+    for (int i = 0; i < 12; i++) {
         vq_deliver(&f, vq_host_packet(sizeof frame, 1, VQ_PEER));
         CHECK(guest_ring_reap(&f.ring, &head, &len)
               && len == HDR_LEN + sizeof frame);

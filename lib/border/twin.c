@@ -48,6 +48,10 @@
 struct iovtee_twin_pool {
     struct dp_packet *twins[NETDEV_MAX_BURST];
 
+    /* Each has room for a frame of so many bytes.  (An mbuf has only 16 bits
+     * to say that.) */
+    uint32_t room[NETDEV_MAX_BURST];
+
     /* Behind so many bytes of its frame a twin has nothing but zeros. */
     uint32_t n_dirty[NETDEV_MAX_BURST];
 };
@@ -222,8 +226,7 @@ twin_copy(struct iovtee_twins *twins, unsigned int k,
     struct dp_packet *twin = pool->twins[k];
     uint8_t *data;
 
-    if (OVS_UNLIKELY(dp_packet_get_allocated(twin) - IOVTEE_BORDER_HEADROOM
-                     - IOVTEE_BORDER_TAILROOM < size)) {
+    if (OVS_UNLIKELY(pool->room[k] < size)) {
         dp_packet_delete(twin);
         pool_renew(pool, k, size);
         twin = pool->twins[k];
@@ -391,14 +394,16 @@ reads_payload(ovs_be16 port)
 static void
 pool_renew(struct iovtee_twin_pool *pool, unsigned int i, uint32_t size)
 {
-    const size_t room = (IOVTEE_BORDER_HEADROOM + MAX(size, TWIN_SIZE)
-                         + IOVTEE_BORDER_TAILROOM);
-    struct dp_packet *twin = dp_packet_new(room);
+    const uint32_t room = MAX(size, TWIN_SIZE);
+    const size_t all = (IOVTEE_BORDER_HEADROOM + room
+                        + IOVTEE_BORDER_TAILROOM);
+    struct dp_packet *twin = dp_packet_new(all);
 
-    memset(dp_packet_data(twin), 0, room);
+    memset(dp_packet_data(twin), 0, all);
     dp_packet_reserve(twin, IOVTEE_BORDER_HEADROOM);
     twin->mbuf.packet_type = IS_TWIN;
     pool->twins[i] = twin;
+    pool->room[i] = room;
     pool->n_dirty[i] = 0;
 }
 

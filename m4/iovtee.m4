@@ -44,19 +44,13 @@ AC_DEFUN([IOVTEE_CHECK_TOOLS],
    AS_IF([test -z "$PKG_CONFIG"],
      [IOVTEE_MISSING([the program pkg-config], [pkg-config])])])
 
-# DPDK's interfaces change with each LTS release, and an experimental one may
-# change at any time, so only the release that was tested is accepted.
 AC_DEFUN([IOVTEE_CHECK_DPDK],
-  [AC_MSG_CHECKING([for DPDK 22.11])
+  [AC_MSG_CHECKING([for DPDK])
    DPDK_VERSION=`test -n "$PKG_CONFIG" &&
                  $PKG_CONFIG --modversion libdpdk 2>/dev/null`
-   AS_CASE([$DPDK_VERSION],
-     [22.11.*], [AC_MSG_RESULT([$DPDK_VERSION])],
-     ['']     , [AC_MSG_RESULT([no])
-                 IOVTEE_MISSING([DPDK 22.11], [libdpdk-dev])],
-     [AC_MSG_RESULT([$DPDK_VERSION])
-      AC_MSG_ERROR([DPDK $DPDK_VERSION is not supported, 22.11 is.  If ]dnl
-[several are installed, point PKG_CONFIG_PATH to the right one.])])])
+   AS_IF([test -n "$DPDK_VERSION"], [AC_MSG_RESULT([$DPDK_VERSION])],
+     [AC_MSG_RESULT([no])
+      IOVTEE_MISSING([DPDK], [libdpdk-dev])])])
 
 AC_DEFUN([IOVTEE_CHECK_LIBRARIES],
   [IOVTEE_NEED_LIB([openssl/ssl.h], [ssl], [SSL_new], [libssl-dev])
@@ -71,14 +65,21 @@ AC_DEFUN([IOVTEE_OVS_VERSION],
 s/^PACKAGE_VERSION='\(.*\)'.*/\1/p
 s/^A[[C]]_INIT(openvswitch, *\([[^,]]*\),.*/\1/p" | $SED 1q`])
 
+# Where Debian's openvswitch-source has it: a tarball up to Debian 12, an
+# unpacked tree from Debian 13 on.
+m4_define([IOVTEE_DEBIAN_OVS], [/usr/src/openvswitch])
+
 # Finds the source of Open vSwitch, or a tree that another build directory of
 # ours has made of it.
 AC_DEFUN([IOVTEE_CHECK_OVS],
   [AC_ARG_WITH([ovs],
      [AS_HELP_STRING([--with-ovs=TARBALL|DIR],
-        [source of Open vSwitch 3.1, default: that of Debian's
+        [source of Open vSwitch, default: that of Debian's
          openvswitch-source])],
-     [], [with_ovs=/usr/src/openvswitch/openvswitch.tar.gz])
+     [],
+     [AS_IF([test -f IOVTEE_DEBIAN_OVS/openvswitch.tar.gz],
+        [with_ovs=IOVTEE_DEBIAN_OVS/openvswitch.tar.gz],
+        [with_ovs=IOVTEE_DEBIAN_OVS])])
    AC_ARG_WITH([ovs-build],
      [AS_HELP_STRING([--with-ovs-build=DIR],
         [use the Open vSwitch that another build of this package made in its
@@ -87,10 +88,6 @@ AC_DEFUN([IOVTEE_CHECK_OVS],
    OVS_SOURCE=
    AS_IF([test "$with_ovs_build" != no],
      [IOVTEE_CHECK_OVS_BUILD], [IOVTEE_CHECK_OVS_SOURCE])
-   AS_CASE([$OVS_VERSION],
-     [3.1.*], [],
-     [''], [],
-     [AC_MSG_ERROR([Open vSwitch $OVS_VERSION is not supported, 3.1 is.])])
    AC_SUBST([OVS_SOURCE])
    AC_SUBST([OVS_VERSION])
    AC_SUBST([OVS_DIR])
@@ -164,7 +161,31 @@ AC_DEFUN([IOVTEE_REPORT_MISSING],
      [iovtee_install=`echo $iovtee_packages | tr ' ' '\n' | sort -u |
                       tr '\n' ' '`
       AC_MSG_ERROR([missing:$iovtee_missing
-On Debian 12: apt-get install $iovtee_install])])])
+On Debian: apt-get install $iovtee_install])])])
+
+# Each Open vSwitch goes with one LTS release of DPDK.  DPDK's interfaces change
+# from one to the next, and experimental ones may change at any time, so only
+# what was tested is accepted.
+m4_define([IOVTEE_PAIRS], [3.1 with 22.11, 3.5 with 24.11, 4.0 with 25.11])
+
+# Substitutes OVS_SERIES, such as 3.5, and OVS_NUMBER, 305 for 3.5, which
+# lib/compat.h knows as IOVTEE_OVS.
+AC_DEFUN([IOVTEE_CHECK_PAIR],
+  [OVS_SERIES=`AS_ECHO(["$OVS_VERSION"]) |
+               $SED -n 's/^\(@<:@0-9@:>@*\.@<:@0-9@:>@*\).*/\1/p'`
+   DPDK_SERIES=`AS_ECHO(["$DPDK_VERSION"]) |
+                $SED -n 's/^\(@<:@0-9@:>@*\.@<:@0-9@:>@*\).*/\1/p'`
+   AC_MSG_CHECKING([whether these go together])
+   AS_CASE([" IOVTEE_PAIRS,"],
+     [*" $OVS_SERIES with $DPDK_SERIES,"*],
+       [AC_MSG_RESULT([yes, Open vSwitch $OVS_SERIES with DPDK $DPDK_SERIES])],
+     [AC_MSG_RESULT([no])
+      AC_MSG_ERROR([Open vSwitch $OVS_VERSION with DPDK $DPDK_VERSION is ]dnl
+[not supported.  Supported are Open vSwitch and DPDK IOVTEE_PAIRS.  Choose ]dnl
+[by --with-ovs, and by PKG_CONFIG_PATH if there are several DPDK.])])
+   OVS_NUMBER=`IFS=.; set -- $OVS_SERIES; expr @S|@1 '*' 100 + @S|@2`
+   AC_SUBST([OVS_SERIES])
+   AC_SUBST([OVS_NUMBER])])
 
 AC_DEFUN([IOVTEE_ENABLE_WERROR],
   [AC_ARG_ENABLE([Werror],

@@ -100,11 +100,13 @@ AC_DEFUN([IOVTEE_CHECK_OVS_BUILD],
       AC_MSG_ERROR([$with_ovs_build holds no finished build.  Run "make" ]dnl
 [where it belongs, or leave --with-ovs-build out.])])
    OVS_DIR=`cd "$with_ovs_build" && pwd`
-   AS_IF([cat "$srcdir"/patches/*.patch | cksum | cmp -s - "$OVS_DIR/patches"],
+   IOVTEE_OVS_VERSION([cat "$OVS_DIR/src/configure"])
+   iovtee_patches=`$SHELL "$srcdir/build-aux/ovs-patches" "$srcdir" ]dnl
+["$OVS_VERSION"`
+   AS_IF([cat $iovtee_patches </dev/null | cksum | cmp -s - "$OVS_DIR/patches"],
      [], [AC_MSG_RESULT([no])
           AC_MSG_ERROR([$OVS_DIR was built with other patches than ]dnl
 [these.  Run "make" there again.])])
-   IOVTEE_OVS_VERSION([cat "$OVS_DIR/src/configure"])
    AC_MSG_RESULT([$OVS_VERSION in $OVS_DIR])])
 
 AC_DEFUN([IOVTEE_CHECK_OVS_SOURCE],

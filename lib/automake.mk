@@ -41,6 +41,7 @@ lib_libiovtee_a_CPPFLAGS = \
 	$(OVS_CPPFLAGS) \
 	$(AM_CPPFLAGS) \
 	-DALLOW_EXPERIMENTAL_API \
+	-DIOVTEE_OVS=$(OVS_NUMBER) \
 	-DIOVTEE_VERSION='"$(VERSION)"'
 lib_libiovtee_a_CFLAGS = $(IOVTEE_WERROR) $(MACHINE_FLAGS) $(SANITIZER_CFLAGS)
 lib_libiovtee_a_SOURCES = \
@@ -48,6 +49,8 @@ lib_libiovtee_a_SOURCES = \
 	lib/border/border.h \
 	lib/border/twin.c \
 	lib/border/twin.h \
+	lib/compat/compat.h \
+	lib/compat/dpdk.h \
 	lib/guest/guest-private.h \
 	lib/guest/guest-rings.c \
 	lib/guest/guest.c \

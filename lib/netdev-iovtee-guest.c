@@ -26,6 +26,7 @@
 #include <rte_ether.h>
 #include <rte_lcore.h>
 
+#include "compat/compat.h"
 #include "guest/guest.h"
 #include "guest/hostpool.h"
 #include "openvswitch/poll-loop.h"
@@ -102,12 +103,7 @@ guest_open(struct netdev_iovtee *dev, const struct smap *args, char **errp)
     /* Who fails takes nothing from anybody. */
     iovtee_tee_begin(port->guest->tee);
     dev->guest = port;
-    dev->up.ol_flags = (userspace_tso_enabled()
-                        ? NETDEV_TX_OFFLOAD_TCP_TSO
-                          | NETDEV_TX_OFFLOAD_TCP_CKSUM
-                          | NETDEV_TX_OFFLOAD_UDP_CKSUM
-                          | NETDEV_TX_OFFLOAD_SCTP_CKSUM
-                          | NETDEV_TX_OFFLOAD_IPV4_CKSUM : 0);
+    dev->up.ol_flags = userspace_tso_enabled() ? IOVTEE_TSO_OL_FLAGS : 0;
     netdev_request_reconfigure(&dev->up);
     *errp = remark;
     return 0;

@@ -25,6 +25,7 @@
 
 #include <errno.h>
 
+#include "compat/compat.h"
 #include "dp-packet.h"
 #include "netdev-dpdk.h"
 #include "nic/nic.h"
@@ -155,6 +156,9 @@ apply_config(struct netdev_iovtee *dev, const struct smap *args_, char **errp)
         "dpdk-devargs", "dpdk-lsc-interrupt", "dpdk-vf-mac",
         "flow-ctrl-autoneg", "n_rxq", "n_rxq_desc", "n_txq_desc",
         "rx-flow-ctrl", "tx-early-completion", "tx-flow-ctrl",
+#if IOVTEE_HAS_RX_STEERING
+        "rx-steering",
+#endif
     };
     char *remarks[3], *remark = NULL;
     struct smap args;
@@ -411,7 +415,7 @@ nic_policed(const struct netdev_iovtee *dev)
     struct netdev_custom_stats custom;
     uint64_t n = 0;
 
-    if (dev->lower->netdev_class->get_custom_stats(dev->lower, &custom)) {
+    if (netdev_get_custom_stats(dev->lower, &custom)) {
         return 0;
     }
     for (unsigned int i = 0; i < custom.size; i++) {

@@ -44,8 +44,7 @@ static struct ovs_mutex deferred_mutex = OVS_MUTEX_INITIALIZER;
 static struct ovs_list deferred OVS_GUARDED_BY(deferred_mutex)
     = OVS_LIST_INITIALIZER(&deferred);
 
-int __real_netdev_open(const char *name, const char *type, struct netdev **);
-int __wrap_netdev_open(const char *name, const char *type, struct netdev **);
+extern __typeof__(netdev_open) __real_netdev_open, __wrap_netdev_open;
 
 struct netdev_iovtee *
 netdev_iovtee_cast(const struct netdev *netdev)

@@ -24,6 +24,7 @@
 
 #include <errno.h>
 
+#include "compat/compat.h"
 #include "dirs.h"
 #include "dpdk.h"
 #include "fatal-signal.h"
@@ -491,6 +492,15 @@ DELEGATE(int, get_features,
           enum netdev_features *advertised, enum netdev_features *supported,
           enum netdev_features *peer),
          (netdev, current, advertised, supported, peer), EOPNOTSUPP)
+#if IOVTEE_HAS_GET_SPEED
+DELEGATE(int, get_speed,
+         (const struct netdev *netdev_, uint32_t *current, uint32_t *max),
+         (netdev, current, max), EOPNOTSUPP)
+#endif
+#if IOVTEE_HAS_GET_DUPLEX
+DELEGATE(int, get_duplex, (const struct netdev *netdev_, bool *full_duplex),
+         (netdev, full_duplex), EOPNOTSUPP)
+#endif
 DELEGATE(int, set_policing,
          (struct netdev *netdev_, unsigned int kbits_rate,
           unsigned int kbits_burst, unsigned int kpkts_rate,
@@ -582,6 +592,12 @@ static const struct netdev_class netdev_iovtee_class = {
     .get_stats = netdev_iovtee_get_stats,
     .get_custom_stats = netdev_iovtee_get_custom_stats,
     .get_features = netdev_iovtee_get_features,
+#if IOVTEE_HAS_GET_SPEED
+    .get_speed = netdev_iovtee_get_speed,
+#endif
+#if IOVTEE_HAS_GET_DUPLEX
+    .get_duplex = netdev_iovtee_get_duplex,
+#endif
     .set_policing = netdev_iovtee_set_policing,
     .get_qos_types = netdev_iovtee_get_qos_types,
     .get_qos = netdev_iovtee_get_qos,

@@ -129,8 +129,9 @@ AC_DEFUN([IOVTEE_CHECK_OVS_SOURCE],
       IOVTEE_MISSING([$with_ovs], [openvswitch-source])])])
 
 # The NIC model of the tests is a driver, and libdpdk-dev lacks the headers for
-# drivers.  Sets DPDK_SOURCE to a source tree of DPDK of the same version, or
-# what build-aux/dpdk-headers has left of one; to nothing if there is none.
+# drivers.  Sets DPDK_SOURCE to a source tree of DPDK of the same LTS release,
+# which does not change these, or what build-aux/dpdk-headers has left of one;
+# to nothing if there is none.
 AC_DEFUN([IOVTEE_CHECK_DPDK_SOURCE],
   [AC_ARG_WITH([dpdk-source],
      [AS_HELP_STRING([--with-dpdk-source=DIR],
@@ -147,12 +148,12 @@ AC_DEFUN([IOVTEE_CHECK_DPDK_SOURCE],
    iovtee_found=`cat "$iovtee_dir/VERSION" 2>/dev/null`
    AS_IF([test -n "$iovtee_dir" &&
           test -f "$iovtee_dir/lib/ethdev/ethdev_driver.h" &&
-          test "$iovtee_found" = "$DPDK_VERSION"],
+          test "${iovtee_found%.*}" = "${DPDK_VERSION%.*}"],
      [DPDK_SOURCE=`cd "$iovtee_dir" && pwd`
-      AC_MSG_RESULT([$DPDK_SOURCE])],
+      AC_MSG_RESULT([$DPDK_SOURCE, of DPDK $iovtee_found])],
      [test "$with_dpdk_source" != no && test "$with_dpdk_source" != default],
      [AC_MSG_RESULT([no])
-      AC_MSG_ERROR([$with_dpdk_source is no source of DPDK $DPDK_VERSION.])],
+      AC_MSG_ERROR([$with_dpdk_source is no source of DPDK ${DPDK_VERSION%.*}.])],
      [AC_MSG_RESULT([no, the tests that need the NIC model will be skipped])])
    AC_SUBST([DPDK_SOURCE])
    AC_SUBST([DPDK_LIBS], [`$PKG_CONFIG --libs libdpdk 2>/dev/null`])
@@ -187,6 +188,7 @@ AC_DEFUN([IOVTEE_CHECK_PAIR],
 [by --with-ovs, and by PKG_CONFIG_PATH if there are several DPDK.])])
    OVS_NUMBER=`IFS=.; set -- $OVS_SERIES; expr @S|@1 '*' 100 + @S|@2`
    AC_SUBST([OVS_SERIES])
+   AC_SUBST([DPDK_SERIES])
    AC_SUBST([OVS_NUMBER])])
 
 AC_DEFUN([IOVTEE_ENABLE_WERROR],

@@ -30,14 +30,13 @@
 #include "smap.h"
 #include "vswitchd/bridge.h"
 
-void __real_bridge_init(const char *remote);
-void __wrap_bridge_init(const char *remote);
-
-void __real_netdev_dpdk_register(const struct smap *ovs_other_config);
-void __wrap_netdev_dpdk_register(const struct smap *ovs_other_config);
-
-void __real_print_dpdk_version(void);
-void __wrap_print_dpdk_version(void);
+/* These have the types of what they stand for, so a version of Open vSwitch
+ * with other parameters does not compile. */
+extern __typeof__(bridge_init) __real_bridge_init, __wrap_bridge_init;
+extern __typeof__(netdev_dpdk_register)
+    __real_netdev_dpdk_register, __wrap_netdev_dpdk_register;
+extern __typeof__(print_dpdk_version)
+    __real_print_dpdk_version, __wrap_print_dpdk_version;
 
 /* Registers the class once, when logging and the command line are set up and
  * before the first bridge is configured. */

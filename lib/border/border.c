@@ -34,6 +34,7 @@
 
 #include "border/border.h"
 
+#include "compat/compat.h"
 #include "flow.h"
 #include "netlink.h"
 #include "odp-netlink.h"
@@ -249,8 +250,7 @@ iovtee_border_describe(struct dp_packet *copy, const struct dp_packet *packet)
      * connection that it found it to be part of. */
     pkt_metadata_init_conn(&copy->md);
 
-    *dp_packet_ol_flags_ptr(copy) = (*dp_packet_ol_flags_ptr(packet)
-                                     & DP_PACKET_OL_SUPPORTED_MASK);
+    iovtee_packet_copy_offloads(copy, packet);
     if (dp_packet_rss_valid(packet)) {
         dp_packet_set_rss_hash(copy, dp_packet_get_rss_hash(packet));
     }
@@ -311,7 +311,7 @@ iovtee_border_move(struct dp_packet_batch *batch, const struct flow *flow)
             packet = copy;
         }
         if (packet) {
-            dp_packet_batch_refill(batch, packet, i);
+            iovtee_batch_refill(batch, packet, i);
         }
     }
 }

@@ -24,6 +24,7 @@
 #include "border/border.h"
 
 #include "border/twin.h"
+#include "compat/compat.h"
 #include "conntrack.h"
 #include "dpif.h"
 #include "odp-execute.h"
@@ -32,38 +33,20 @@
 #include "queue/shells.h"
 #include "util.h"
 
-void __real_odp_execute_actions(void *dp, struct dp_packet_batch *, bool steal,
-                                const struct nlattr *actions, size_t len,
-                                odp_execute_cb);
-void __wrap_odp_execute_actions(void *dp, struct dp_packet_batch *, bool steal,
-                                const struct nlattr *actions, size_t len,
-                                odp_execute_cb);
+/* These have the types of what they stand for, so a version of Open vSwitch
+ * with other parameters does not compile. */
+extern __typeof__(odp_execute_actions)
+    __real_odp_execute_actions, __wrap_odp_execute_actions;
+extern __typeof__(conntrack_execute)
+    __real_conntrack_execute, __wrap_conntrack_execute;
+extern __typeof__(dpif_register_upcall_cb)
+    __real_dpif_register_upcall_cb, __wrap_dpif_register_upcall_cb;
+extern __typeof__(ofp_dp_packet_to_string)
+    __real_ofp_dp_packet_to_string, __wrap_ofp_dp_packet_to_string;
 
-int __real_conntrack_execute(struct conntrack *, struct dp_packet_batch *,
-                             ovs_be16 dl_type, bool force, bool commit,
-                             uint16_t zone, const uint32_t *setmark,
-                             const struct ovs_key_ct_labels *setlabel,
-                             ovs_be16 tp_src, ovs_be16 tp_dst,
-                             const char *helper,
-                             const struct nat_action_info_t *,
-                             long long now, uint32_t tp_id);
-int __wrap_conntrack_execute(struct conntrack *, struct dp_packet_batch *,
-                             ovs_be16 dl_type, bool force, bool commit,
-                             uint16_t zone, const uint32_t *setmark,
-                             const struct ovs_key_ct_labels *setlabel,
-                             ovs_be16 tp_src, ovs_be16 tp_dst,
-                             const char *helper,
-                             const struct nat_action_info_t *,
-                             long long now, uint32_t tp_id);
-
-void __real_dpif_register_upcall_cb(struct dpif *, upcall_callback *, void *);
-void __wrap_dpif_register_upcall_cb(struct dpif *, upcall_callback *, void *);
-
-char *__real_ofp_dp_packet_to_string(const struct dp_packet *);
-char *__wrap_ofp_dp_packet_to_string(const struct dp_packet *);
-
-/* What 'dp' of odp_execute_actions() points to: both of its callers, dpif.c
- * and dpif-netdev.c, begin a structure of their own like this. */
+/* What 'dp' of odp_execute_actions() points to: dpif-netdev.c begins a
+ * structure of its own like this.  So does the other caller, dpif.c, in some
+ * versions, but its packets are ofproto's, which are never in guest memory. */
 struct execute_aux {
     void *datapath;
     const struct flow *flow;    /* What the packets matched. */
@@ -110,7 +93,7 @@ __wrap_conntrack_execute(struct conntrack *ct, struct dp_packet_batch *batch,
                          ovs_be16 dl_type, bool force, bool commit,
                          uint16_t zone, const uint32_t *setmark,
                          const struct ovs_key_ct_labels *setlabel,
-                         ovs_be16 tp_src, ovs_be16 tp_dst, const char *helper,
+                         IOVTEE_CT_PORTS_PARAMS const char *helper,
                          const struct nat_action_info_t *nat_action_info,
                          long long now, uint32_t tp_id)
 {
@@ -123,7 +106,8 @@ __wrap_conntrack_execute(struct conntrack *ct, struct dp_packet_batch *batch,
                           !nat_action_info && !helper);
     }
     error = __real_conntrack_execute(ct, batch, dl_type, force, commit, zone,
-                                     setmark, setlabel, tp_src, tp_dst, helper,
+                                     setmark, setlabel,
+                                     IOVTEE_CT_PORTS_ARGS helper,
                                      nat_action_info, now, tp_id);
     if (any) {
         iovtee_twins_settle(&twins, batch);

@@ -90,6 +90,8 @@ iovtee_twins_make(struct iovtee_twins *twins, struct dp_packet_batch *batch,
     struct dp_packet *packet;
     unsigned int n_same = 0;
 
+    /* Such packets come in bursts of a NIC's, which nothing makes longer. */
+    ovs_assert(dp_packet_batch_size(batch) <= NETDEV_MAX_BURST);
     twins->pool = pool_get();
     twins->n = 0;
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {

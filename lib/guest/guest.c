@@ -29,6 +29,7 @@
 
 #include <rte_mbuf.h>
 
+#include "compat/compat.h"
 #include "coverage.h"
 #include "dirs.h"
 #include "dp-packet.h"
@@ -50,6 +51,8 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 
 static void open_inflight(struct iovtee_guest *, const char *path);
 static void close_session(struct iovtee_guest *);
+static void send_burst(struct iovtee_guest *, int qid,
+                       struct dp_packet_batch *);
 static void filter(struct iovtee_guest *, struct dp_packet_batch *,
                    struct iovtee_guest_stats *);
 static void deliver(const struct iovtee_rxvq_map *, struct iovtee_rxvq *target,
@@ -207,6 +210,29 @@ void
 iovtee_guest_send(struct iovtee_guest *guest, int qid,
                   struct dp_packet_batch *batch)
 {
+    const size_t n = dp_packet_batch_size(batch);
+    struct dp_packet_batch burst;
+
+    if (OVS_LIKELY(n <= NETDEV_MAX_BURST)) {
+        send_burst(guest, qid, batch);
+        return;
+    }
+
+    /* Where several actions put packets out, some versions of Open vSwitch
+     * send all of them at a time. */
+    for (size_t i = 0; i < n; i += NETDEV_MAX_BURST) {
+        dp_packet_batch_init(&burst);
+        for (size_t j = i; j < MIN(n, i + NETDEV_MAX_BURST); j++) {
+            dp_packet_batch_add(&burst, batch->packets[j]);
+        }
+        send_burst(guest, qid, &burst);
+    }
+}
+
+/* Does that for at most NETDEV_MAX_BURST packets. */
+static void
+send_burst(struct iovtee_guest *guest, int qid, struct dp_packet_batch *batch)
+{
     struct iovtee_rxvq_map *map = ovsrcu_get(struct iovtee_rxvq_map *,
                                              &guest->map);
     struct iovtee_guest_stats stats = { .tx_dropped = 0 };
@@ -270,7 +296,7 @@ iovtee_guest_recv(struct iovtee_guest *guest, unsigned int q,
         count(guest, &stats);
     }
     batch->count = kept;
-    dp_packet_batch_init_packet_fields(batch);
+    iovtee_batch_received(batch);
     return 0;
 }
 
@@ -381,7 +407,7 @@ filter(struct iovtee_guest *guest, struct dp_packet_batch *batch,
 
     DP_PACKET_BATCH_REFILL_FOR_EACH (i, n, packet, batch) {
         if (OVS_UNLIKELY(dp_packet_size(packet) > guest->max_packet_len
-                         && !dp_packet_hwol_is_tso(packet))) {
+                         && !iovtee_packet_is_tso(packet))) {
             VLOG_WARN_RL(&rl, "%s: packet of %"PRIu32" bytes is longer than "
                          "the %"PRIu32" that the MTU allows",
                          netdev_get_name(guest->netdev),
@@ -389,7 +415,7 @@ filter(struct iovtee_guest *guest, struct dp_packet_batch *batch,
             stats->tx_mtu_exceeded_drops++;
             dp_packet_delete(packet);
         } else {
-            dp_packet_batch_refill(batch, packet, i);
+            iovtee_batch_refill(batch, packet, i);
         }
     }
 
@@ -406,26 +432,24 @@ deliver(const struct iovtee_rxvq_map *map, struct iovtee_rxvq *target,
         struct dp_packet_batch *batch, int max_retries,
         struct iovtee_delivery *d)
 {
-    struct dp_packet_batch rest = *batch;
-
     memset(d, 0, sizeof *d);
     for (unsigned int i = 0; map->n > 1 && i < map->n; i++) {
         struct iovtee_rxvq *vq = map->vqs[i];
         struct dp_packet_batch own;
         struct iovtee_delivery own_d;
         struct dp_packet *packet;
-        size_t j, n = dp_packet_batch_size(&rest);
+        size_t j, n = dp_packet_batch_size(batch);
 
         if (vq == target) {
             continue;
         }
         dp_packet_batch_init(&own);
-        DP_PACKET_BATCH_REFILL_FOR_EACH (j, n, packet, &rest) {
+        DP_PACKET_BATCH_REFILL_FOR_EACH (j, n, packet, batch) {
             if (packet->source == DPBUF_DPDK
                 && iovtee_rxvq_owns(vq, packet)) {
                 dp_packet_batch_add(&own, packet);
             } else {
-                dp_packet_batch_refill(&rest, packet, j);
+                iovtee_batch_refill(batch, packet, j);
             }
         }
         if (!dp_packet_batch_is_empty(&own)) {
@@ -436,10 +460,10 @@ deliver(const struct iovtee_rxvq_map *map, struct iovtee_rxvq *target,
             d->n_retries += own_d.n_retries;
         }
     }
-    if (!dp_packet_batch_is_empty(&rest)) {
+    if (!dp_packet_batch_is_empty(batch)) {
         struct iovtee_delivery rest_d;
 
-        iovtee_rxvq_deliver(target, rest.packets, rest.count, max_retries,
+        iovtee_rxvq_deliver(target, batch->packets, batch->count, max_retries,
                             &rest_d);
         d->n_dropped += rest_d.n_dropped;
         d->n_retries += rest_d.n_retries;

@@ -63,14 +63,8 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 #define PROBES_SHARE 16
 #define PROBES_LEAST 8
 
-int __real_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t rxq,
-                                  uint16_t n_desc, unsigned int socket_id,
-                                  const struct rte_eth_rxconf *,
-                                  struct rte_mempool *);
-int __wrap_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t rxq,
-                                  uint16_t n_desc, unsigned int socket_id,
-                                  const struct rte_eth_rxconf *,
-                                  struct rte_mempool *);
+extern __typeof__(rte_eth_rx_queue_setup)
+    __real_rte_eth_rx_queue_setup, __wrap_rte_eth_rx_queue_setup;
 
 static int rxq_get(void *rxq_, void **objs, unsigned int n);
 static void rxq_put(void *rxq_, void *const *objs, unsigned int n);

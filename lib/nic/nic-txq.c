@@ -89,12 +89,8 @@ static const struct tx_driver tx_drivers[] = {
     { "net_nicmodel", TX_THRESHOLD, READ_BY_CPU, false, false },
 };
 
-int __real_rte_eth_tx_queue_setup(uint16_t port_id, uint16_t txq,
-                                  uint16_t n_desc, unsigned int socket_id,
-                                  const struct rte_eth_txconf *);
-int __wrap_rte_eth_tx_queue_setup(uint16_t port_id, uint16_t txq,
-                                  uint16_t n_desc, unsigned int socket_id,
-                                  const struct rte_eth_txconf *);
+extern __typeof__(rte_eth_tx_queue_setup)
+    __real_rte_eth_tx_queue_setup, __wrap_rte_eth_tx_queue_setup;
 
 /* Prepares for 'n_txq' transmit queues in use.  No PMD thread sends
  * meanwhile. */

@@ -37,10 +37,8 @@ VLOG_DEFINE_THIS_MODULE(iovtee_nic);
 
 BUILD_ASSERT_DECL(IOVTEE_NIC_MAX_RXQS == RTE_MAX_QUEUES_PER_PORT);
 
-int __real_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq,
-                                 uint16_t n_txq, const struct rte_eth_conf *);
-int __wrap_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq,
-                                 uint16_t n_txq, const struct rte_eth_conf *);
+extern __typeof__(rte_eth_dev_configure)
+    __real_rte_eth_dev_configure, __wrap_rte_eth_dev_configure;
 
 struct iovtee_nic *
 iovtee_nic_create(const char *name)

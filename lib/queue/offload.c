@@ -32,6 +32,7 @@
 #include <rte_tcp.h>
 #include <rte_udp.h>
 
+#include "compat/compat.h"
 #include "csum.h"
 #include "util.h"
 
@@ -170,7 +171,7 @@ ask_for_segments(struct rte_mbuf *m, const struct virtio_net_hdr *hdr,
     if (!hdr->gso_size) {
         return false;
     }
-    m->ol_flags |= flag;
+    iovtee_mbuf_ask(m, flag);
     m->tso_segsz = hdr->gso_size;
     m->l4_len = l->l4_len;
     return true;
@@ -207,7 +208,7 @@ iovtee_offload(struct rte_mbuf *m, const struct virtio_net_hdr *hdr)
     } else if (!flag) {
         return fill_in_csum(frame, len, hdr);
     }
-    m->ol_flags |= flag | l.ip_flag;
+    iovtee_mbuf_ask(m, flag | l.ip_flag);
     m->l2_len = l.l2_len;
     m->l3_len = l.l3_len;
     return true;

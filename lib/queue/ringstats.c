@@ -57,10 +57,26 @@
                     sum_bins(stats, 7, IOVTEE_RINGSTATS_N_BINS))             \
     RINGSTAT(guest_notifications,                                            \
              get(&stats->guest_notifications))                               \
+    RINGSTATS_NOTIFICATIONS                                                  \
     RINGSTAT(iotlb_hits,         0) /* IOVTee has no IOTLB... */             \
     RINGSTAT(iotlb_misses,       0)                                          \
     RINGSTAT(inflight_submitted, 0) /* ...and no copy engine. */             \
-    RINGSTAT(inflight_completed, 0)
+    RINGSTAT(inflight_completed, 0)                                          \
+    RINGSTATS_ALLOCATIONS
+
+/* Those that only some versions of librte_vhost have.  IOVTee does not offload
+ * notifications, and allocates nothing for a packet. */
+#if IOVTEE_HAS_MORE_RINGSTATS
+#define RINGSTATS_NOTIFICATIONS                 \
+    RINGSTAT(guest_notifications_offloaded, 0)  \
+    RINGSTAT(guest_notifications_error, 0)      \
+    RINGSTAT(guest_notifications_suppressed, 0)
+#define RINGSTATS_ALLOCATIONS                   \
+    RINGSTAT(mbuf_alloc_failed, 0)
+#else
+#define RINGSTATS_NOTIFICATIONS
+#define RINGSTATS_ALLOCATIONS
+#endif
 
 /* Every name is told once. */
 #define RINGSTAT_NETDEV(NAME, RX, TX, VALUE) + 1

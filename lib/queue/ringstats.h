@@ -34,6 +34,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "compat/dpdk.h"
 #include "compiler.h"
 
 struct netdev_stats;
@@ -47,7 +48,7 @@ enum {
     IOVTEE_RINGSTATS_N_BINS = 32 + 2 - IOVTEE_RINGSTATS_MIN_BIT,
 
     /* How many counters iovtee_ringstats_foreach() reports. */
-    IOVTEE_RINGSTATS_N = 17
+    IOVTEE_RINGSTATS_N = IOVTEE_HAS_MORE_RINGSTATS ? 21 : 17
 };
 
 /* Members are private to this module.  All zeros is a fresh set. */

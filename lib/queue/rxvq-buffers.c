@@ -40,6 +40,7 @@
 
 #include <rte_mbuf.h>
 
+#include "compat/compat.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
 
@@ -474,6 +475,10 @@ vq_normalise(struct iovtee_rxvq *vq, struct rte_mbuf *mbuf)
     mbuf->buf_len -= hidden;
     mbuf->data_off -= hidden;
     iovtee_mark_set(mbuf);
+
+    /* Whoever trusted them, and put off what a change does to them, would have
+     * to find the headers again, where the guest may have put others. */
+    iovtee_packet_distrust_checksums((struct dp_packet *) mbuf);
 
     /* The virtio header will go here, if it is not there yet. */
     OVS_PREFETCH(mbuf->buf_addr);

@@ -24,8 +24,12 @@
 #include <linux/virtio_net.h>
 #include <rte_mbuf.h>
 
+#include "compat/compat.h"
+#include "csum.h"
 #include "dp-packet.h"
 #include "packets.h"
+#include "queue/mark.h"
+#include "unaligned.h"
 #include "util.h"
 
 /* The most buffers that one packet may span.  64 kB in buffers of 1.5 kB
@@ -60,6 +64,7 @@ static int copy_patiently(struct iovtee_rxvq *vq, struct dp_packet *,
                           unsigned int max_retries, bool *progress,
                           struct iovtee_delivery *)
     OVS_REQUIRES(vq->lock);
+static void prepare_csum(const struct iovtee_rxvq *, struct dp_packet *);
 static int deliver_copy(struct iovtee_rxvq *vq, struct dp_packet *)
     OVS_REQUIRES(vq->lock);
 static bool copy_simple(struct iovtee_rxvq *vq, struct dp_packet *)
@@ -191,9 +196,10 @@ typedef uint16_t piece16 __attribute__((__aligned__(1), __may_alias__));
 static bool
 is_plain(const struct iovtee_rxvq *vq, const struct dp_packet *packet)
 {
-    return (OVS_LIKELY(!(packet->mbuf.ol_flags
-                         & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)))
-            || !vq->guest_csum || packet->l4_ofs == UINT16_MAX);
+    struct iovtee_csum csum;
+
+    return (OVS_LIKELY(!iovtee_packet_asks_csum(packet)) || !vq->guest_csum
+            || !iovtee_packet_get_csum(packet, &csum));
 }
 
 /* Writes the virtio header of 'packet', which takes one buffer, to 'va' in
@@ -247,7 +253,45 @@ deliver_in_place(struct iovtee_rxvq *vq, struct dp_packet *packet)
 static int
 deliver_copy(struct iovtee_rxvq *vq, struct dp_packet *packet)
 {
+    if (OVS_UNLIKELY(iovtee_packet_asks_csum(packet))) {
+        prepare_csum(vq, packet);
+    }
     return copy_simple(vq, packet) ? 0 : copy_spanning(vq, packet);
+}
+
+/* Makes the checksum that 'packet', which is about to be copied, asks for what
+ * goes with its virtio header: the sum of the pseudo-header, which Open vSwitch
+ * leaves out, or the checksum itself if the guest takes no other. */
+static void
+prepare_csum(const struct iovtee_rxvq *vq, struct dp_packet *packet)
+{
+    uint8_t *frame = dp_packet_data(packet);
+    struct iovtee_csum at;
+    uint32_t size, partial;
+    const uint8_t *l3;
+    ovs_be16 *field;
+
+    if (!iovtee_packet_get_csum(packet, &at)
+        || at.proto == IPPROTO_SCTP || iovtee_mark_is_set(packet)
+        || at.start + TCP_HEADER_LEN > dp_packet_size(packet)) {
+        return;
+    }
+    l3 = frame + at.l3_ofs;
+    size = dp_packet_size(packet) - dp_packet_l2_pad_size(packet) - at.start;
+    partial = (IP_VER(*l3) == 4
+               ? csum_continue(0, l3 + offsetof(struct ip_header, ip_src), 8)
+               : csum_continue(0, l3 + offsetof(struct ovs_16aligned_ip6_hdr,
+                                                ip6_src), 32));
+    partial = csum_add16(csum_add32(partial, htonl(size)), htons(at.proto));
+
+    field = ALIGNED_CAST(ovs_be16 *, frame + at.start + at.offset);
+    put_unaligned_be16(field, ~csum_finish(partial));
+    if (!vq->guest_csum && !iovtee_packet_is_tso(packet)) {
+        ovs_be16 whole = csum(frame + at.start, size);
+
+        put_unaligned_be16(field, (whole || at.proto != IPPROTO_UDP
+                                   ? whole : OVS_BE16_MAX));
+    }
 }
 
 /* Copies 'packet' to the guest, as deliver_copy() does, and counts it if it
@@ -546,32 +590,31 @@ copy_reason(const struct iovtee_rxvq *vq, const struct dp_packet *packet,
 }
 
 /* Fills in '*hdr' for 'packet' (virtio 1.2, section 5.1.6), except for
- * 'num_buffers'.  Packets ask for an offload only if userspace TSO is on. */
+ * 'num_buffers'.  Packets that get here ask for a checksum only if userspace
+ * TSO is on, as otherwise the port does not claim to be able to see to it. */
 static void
 init_net_hdr(const struct iovtee_rxvq *vq, const struct dp_packet *packet,
              union net_hdr *hdr)
 {
-    const struct rte_mbuf *mbuf = &packet->mbuf;
     struct virtio_net_hdr *h = &hdr->mrg.hdr;
+    struct iovtee_csum csum;
 
     memset(hdr, 0, sizeof *hdr);
-    if (is_plain(vq, packet)) {
+    if (is_plain(vq, packet) || !iovtee_packet_get_csum(packet, &csum)) {
         return;
     }
 
     h->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-    h->csum_start = packet->l4_ofs;
-    h->csum_offset = ((mbuf->ol_flags & RTE_MBUF_F_TX_L4_MASK)
-                      == RTE_MBUF_F_TX_UDP_CKSUM
-                      ? offsetof(struct udp_header, udp_csum)
-                      : offsetof(struct tcp_header, tcp_csum));
-    if (mbuf->ol_flags & RTE_MBUF_F_TX_TCP_SEG) {
-        const struct tcp_header *th = dp_packet_l4(packet);
+    h->csum_start = csum.start;
+    h->csum_offset = csum.offset;
+    if (iovtee_packet_is_tso(packet)) {
+        const uint8_t *frame = dp_packet_data(packet);
+        const struct tcp_header *th = (const void *) (frame + csum.start);
 
-        h->gso_type = (mbuf->ol_flags & RTE_MBUF_F_TX_IPV4
+        h->gso_type = (IP_VER(frame[csum.l3_ofs]) == 4
                        ? VIRTIO_NET_HDR_GSO_TCPV4
                        : VIRTIO_NET_HDR_GSO_TCPV6);
-        h->gso_size = mbuf->tso_segsz;
-        h->hdr_len = packet->l4_ofs + TCP_OFFSET(th->tcp_ctl) * 4;
+        h->gso_size = packet->mbuf.tso_segsz;
+        h->hdr_len = csum.start + TCP_OFFSET(th->tcp_ctl) * 4;
     }
 }

@@ -271,6 +271,9 @@ is_foreign(uint32_t request)
     case REQ_POSTCOPY_END:
     case REQ_GET_INFLIGHT_FD:
     case REQ_SET_INFLIGHT_FD:
+    case REQ_GET_MAX_MEM_SLOTS:
+    case REQ_ADD_MEM_REG:
+    case REQ_REM_MEM_REG:
         return true;
     default:
         return false;

@@ -31,8 +31,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <rte_version.h>
 
+#include "compat/dpdk.h"
 #include "util.h"
 
 /* librte_vhost does not close the file descriptors of a message that a handler
@@ -43,14 +43,7 @@
  * Nothing in librte_vhost's interface says where they are.  They follow the
  * largest message that it knows: eight, of which -1 are none, and how many
  * there are.  It promises not to change that carelessly. */
-#if RTE_VERSION < RTE_VERSION_NUM(25, 3, 0, 0)
-#define MSG_FDS 644
-#elif RTE_VERSION < RTE_VERSION_NUM(26, 8, 0, 0)
-#define MSG_FDS 1084
-#else
-#error "see where 'fds' is in struct vhu_msg_context of this version of DPDK"
-#endif
-
+#define MSG_FDS IOVTEE_VHOST_MSG_SIZE
 #define MSG_MAX_FDS 8
 
 /* What follows the message. */

@@ -43,6 +43,9 @@ enum {
     REQ_POSTCOPY_END = 30,
     REQ_GET_INFLIGHT_FD = 31,
     REQ_SET_INFLIGHT_FD = 32,
+    REQ_GET_MAX_MEM_SLOTS = 36,
+    REQ_ADD_MEM_REG = 37,
+    REQ_REM_MEM_REG = 38,
 };
 
 /* Bits of a ring's number in SET_VRING_KICK and SET_VRING_CALL. */

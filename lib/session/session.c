@@ -30,6 +30,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "compat/compat.h"
 #include "fatal-signal.h"
 #include "hash.h"
 #include "openvswitch/vlog.h"
@@ -89,6 +90,13 @@ iovtee_session_check(const struct iovtee_session_config *config, char **errp)
         return ENAMETOOLONG;
     }
 
+    if (!strncmp(path, "/dev/vduse/", strlen("/dev/vduse/"))) {
+        /* librte_vhost goes by the path, and would have no messages for us. */
+        *errp = xasprintf("%s is a VDUSE device, not a vhost-user socket",
+                          path);
+        return EINVAL;
+    }
+
     other = iovtee_session_port_of_path__(path);
     if (other) {
         *errp = xasprintf("socket %s is already used by port %s",
@@ -131,6 +139,10 @@ register_driver(struct iovtee_session *s, bool tso, char **errp)
     disable = SESSION_UNSUPPORTED;
     disable |= (tso
                 ? (1ULL << VIRTIO_NET_F_HOST_ECN
+                   | 1ULL << VIRTIO_NET_F_HOST_UFO)
+                : IOVTEE_CSUM_ALWAYS
+                ? (1ULL << VIRTIO_NET_F_HOST_TSO4
+                   | 1ULL << VIRTIO_NET_F_HOST_TSO6
                    | 1ULL << VIRTIO_NET_F_HOST_UFO)
                 : 1ULL << VIRTIO_NET_F_CSUM);
 

@@ -22,6 +22,7 @@
 
 #include "df.h"
 #include "df-actions.h"
+#include "compat/compat.h"
 #include "dp-packet.h"
 #include "flow.h"
 #include "odp-execute.h"
@@ -161,18 +162,20 @@ run_op(const struct df_op *op, struct dp_packet *packet)
     }
 }
 
-/* What the NIC says about the frame. */
+/* What the NIC says about the frame, as far as it is believed. */
 static void
 set_offloads(struct dp_packet *packet)
 {
     if (df_below(2)) {
+        packet->mbuf.ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+    }
+    if (df_below(2)) {
+        packet->mbuf.ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+    }
+    iovtee_packet_received(packet);
+    iovtee_packet_distrust_checksums(packet);
+    if (df_below(2)) {
         dp_packet_set_rss_hash(packet, df_random());
-    }
-    if (df_below(2)) {
-        *dp_packet_ol_flags_ptr(packet) |= DP_PACKET_OL_RX_IP_CKSUM_GOOD;
-    }
-    if (df_below(2)) {
-        *dp_packet_ol_flags_ptr(packet) |= DP_PACKET_OL_RX_L4_CKSUM_GOOD;
     }
 }
 

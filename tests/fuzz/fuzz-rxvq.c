@@ -26,6 +26,7 @@
 
 #include <rte_mbuf.h>
 
+#include "compat/compat.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
 #include "rxvq-fixture.h"
@@ -271,7 +272,7 @@ receive(struct fuzz_input *in)
         m->data_len = m->pkt_len = len;
         m->port = VQ_PEER;
         m->ol_flags = 0;
-        dp_packet_reset_cutlen(packet);
+        iovtee_packet_received(packet);
         dp_packet_reset_offsets(packet);
         if (iovtee_rxvq_received(vq, &packet, 1)) {
             CHECK(dp_packet_headroom(packet) == vq->hdr_len);

@@ -68,6 +68,7 @@ if NIC_MODEL
 # Headers of the source tree come last: whatever is installed is taken from
 # there.
 NIC_MODEL_CPPFLAGS = \
+	-I $(srcdir)/lib \
 	-I $(srcdir)/tests/traffic \
 	-I $(srcdir)/tests/unit \
 	-I $(srcdir)/tests/nic-model \

@@ -31,6 +31,7 @@
 
 #include <rte_ether.h>
 
+#include "compat/dpdk.h"
 #include "nm-ring.h"
 
 #define NM_MAX_DEVS 16
@@ -159,7 +160,7 @@ void nm_txq_info_get(struct rte_eth_dev *, uint16_t,
                      struct rte_eth_txq_info *);
 int nm_rx_descriptor_status(void *, uint16_t);
 int nm_tx_descriptor_status(void *, uint16_t);
-uint32_t nm_rx_queue_count(void *);
+iovtee_rx_queue_count_t nm_rx_queue_count(void *);
 
 /* nm-rxtx.c */
 uint16_t nm_rx_burst(void *, struct rte_mbuf **, uint16_t);
@@ -173,7 +174,9 @@ void nm_txq_drain(struct nm_txq *);
 struct rte_eth_stats;
 struct rte_eth_xstat;
 struct rte_eth_xstat_name;
-int nm_stats_get(struct rte_eth_dev *, struct rte_eth_stats *);
+struct eth_queue_stats;
+int nm_stats_get(struct rte_eth_dev *, struct rte_eth_stats *
+                 IOVTEE_ETH_QUEUE_STATS_PARAM);
 int nm_stats_reset(struct rte_eth_dev *);
 int nm_xstats_get(struct rte_eth_dev *, struct rte_eth_xstat *, unsigned int);
 int nm_xstats_get_names(struct rte_eth_dev *, struct rte_eth_xstat_name *,

@@ -354,7 +354,7 @@ nm_tx_descriptor_status(void *q_, uint16_t ofs)
             ? RTE_ETH_TX_DESC_DONE : RTE_ETH_TX_DESC_FULL);
 }
 
-uint32_t
+iovtee_rx_queue_count_t
 nm_rx_queue_count(void *q_)
 {
     const struct nm_rxq *q = q_;

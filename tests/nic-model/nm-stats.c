@@ -72,7 +72,8 @@ value(const void *base, size_t ofs)
 }
 
 int
-nm_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
+nm_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats
+             IOVTEE_ETH_QUEUE_STATS_PARAM)
 {
     const struct nm_dev *dev = eth->data->dev_private;
 

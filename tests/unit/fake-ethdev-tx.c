@@ -47,10 +47,8 @@ static unsigned int n_txqs;
 static void (*cleanup_cb)(unsigned int txq, void *aux);
 static void *cleanup_aux;
 
-int __real_rte_eth_tx_queue_setup(uint16_t, uint16_t, uint16_t, unsigned int,
-                                  const struct rte_eth_txconf *);
-int __wrap_rte_eth_tx_queue_setup(uint16_t, uint16_t, uint16_t, unsigned int,
-                                  const struct rte_eth_txconf *);
+extern __typeof__(rte_eth_tx_queue_setup)
+    __real_rte_eth_tx_queue_setup, __wrap_rte_eth_tx_queue_setup;
 
 /* Frees up to 'n' packets that 'q' has sent.  Returns how many. */
 static unsigned int

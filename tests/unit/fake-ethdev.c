@@ -30,6 +30,7 @@
 #include <rte_mempool.h>
 #include <rte_vfio.h>
 
+#include "compat/compat.h"
 #include "dp-packet.h"
 #include "netdev-provider.h"
 #include "util.h"
@@ -71,16 +72,10 @@ static unsigned int n_registered, n_mapped;
 static void (*stop_cb)(void *aux);
 static void *stop_aux;
 
-int __real_rte_eth_dev_configure(uint16_t, uint16_t, uint16_t,
-                                 const struct rte_eth_conf *);
-int __wrap_rte_eth_dev_configure(uint16_t, uint16_t, uint16_t,
-                                 const struct rte_eth_conf *);
-int __real_rte_eth_rx_queue_setup(uint16_t, uint16_t, uint16_t, unsigned int,
-                                  const struct rte_eth_rxconf *,
-                                  struct rte_mempool *);
-int __wrap_rte_eth_rx_queue_setup(uint16_t, uint16_t, uint16_t, unsigned int,
-                                  const struct rte_eth_rxconf *,
-                                  struct rte_mempool *);
+extern __typeof__(rte_eth_dev_configure)
+    __real_rte_eth_dev_configure, __wrap_rte_eth_dev_configure;
+extern __typeof__(rte_eth_rx_queue_setup)
+    __real_rte_eth_rx_queue_setup, __wrap_rte_eth_rx_queue_setup;
 
 static int fake_rxq_recv(struct netdev_rxq *, struct dp_packet_batch *, int *);
 
@@ -233,8 +228,15 @@ fake_rxq_recv(struct netdev_rxq *rxq, struct dp_packet_batch *batch,
         n = 0;
     }
     batch->count = n;
-    dp_packet_batch_init_packet_fields(batch);
+    iovtee_batch_received(batch);
     return 0;
+}
+
+/* What ethdev puts in the place of a function that a driver lacks. */
+static int
+fake_no_status(void *rxq OVS_UNUSED, uint16_t offset OVS_UNUSED)
+{
+    return -ENOTSUP;
 }
 
 /* Makes the device one of the kind that 'd' describes, not set up yet. */
@@ -257,7 +259,7 @@ fake_eth_init(const struct fake_driver *d)
     stop_cb = NULL;
     rte_eth_fp_ops[FAKE_PORT].rxq.data = data;
     rte_eth_fp_ops[FAKE_PORT].rx_descriptor_status
-        = d->has_status ? fake_status : NULL;
+        = d->has_status ? fake_status : fake_no_status;
 }
 
 /* Sets up 'n_rxq' receive queues and starts the device, as netdev-dpdk does,

@@ -23,9 +23,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include <rte_version.h>
 #include <rte_vhost.h>
 
+#include "compat/dpdk.h"
 #include "fake-vhost.h"
 
 #define MAX_SOCKETS 4
@@ -36,11 +36,7 @@
 #define UNINITIALIZED -2
 
 /* Bytes of the largest message. */
-#if RTE_VERSION < RTE_VERSION_NUM(25, 3, 0, 0)
-#define FAKE_MESSAGE_SIZE 644
-#else
-#define FAKE_MESSAGE_SIZE 1084
-#endif
+#define FAKE_MESSAGE_SIZE IOVTEE_VHOST_MSG_SIZE
 
 #define FAKE_MAX_FDS 8
 

@@ -26,12 +26,13 @@ import subprocess
 import sys
 
 # Folders from the bottom up.  Those of a row do not know each other.
-LAYERS = [["virtio"], ["queue"], ["border", "nic", "session"], ["tee"],
+LAYERS = [["compat", "virtio"], ["queue"], ["border", "nic", "session"], ["tee"],
           ["guest"], [""]]
 
 # Functions that only one folder may call.
 RESERVED = {"rte_vhost_": "session", "rte_eth_": "nic"}
 
+VERSION = re.compile(r"\b(IOVTEE_OVS|RTE_VERSION\w*|RTE_VER_\w*)\b")
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
 
 
@@ -58,6 +59,16 @@ def wrong_includes(lib):
             if level(other) > level(folder) or (
                     level(other) == level(folder) and other != folder):
                 yield f"{source.relative_to(lib.parent)} includes {name}"
+
+
+def wrong_versions(source):
+    """Yields a sentence for each file that asks for a version by itself."""
+    for folder in "lib", "tests", "vswitchd":
+        for path in sorted((source / folder).rglob("*.[ch]")):
+            name = path.relative_to(source)
+            if name.parts[:2] != ("lib", "compat") and VERSION.search(
+                    path.read_text()):
+                yield f"{name} asks for a version, as only lib/compat may"
 
 
 def symbols(path):
@@ -107,7 +118,8 @@ def wrong_symbols(build):
 
 def main():
     source, build = map(pathlib.Path, sys.argv[1:])
-    wrong = [*wrong_includes(source / "lib"), *wrong_symbols(build)]
+    wrong = [*wrong_includes(source / "lib"), *wrong_versions(source),
+             *wrong_symbols(build)]
     print("\n".join(wrong), end="\n" if wrong else "")
     return 1 if wrong else 0
 

@@ -24,6 +24,7 @@
 #include <linux/virtio_net.h>
 #include <rte_mbuf.h>
 
+#include "compat/compat.h"
 #include "packets.h"
 #include "util.h"
 
@@ -357,10 +358,9 @@ vq_fill(struct vq_fixture *f, struct dp_packet *packet, uint32_t len,
     m->data_len = m->pkt_len = len;
     m->port = VQ_PEER;
     m->ol_flags = RTE_MBUF_F_RX_RSS_HASH;
-    dp_packet_reset_cutlen(packet);
+    iovtee_packet_received(packet);
     dp_packet_reset_offsets(packet);
     pkt_metadata_init(&packet->md, 0);
-    packet->packet_type = htonl(PT_ETH);
 }
 
 /* Receives one frame into a buffer of the guest, as the NIC module does. */
@@ -431,9 +431,8 @@ vq_host_packet(uint32_t len, uint32_t seed, uint16_t port)
 
     CHECK(m);
     packet = CONTAINER_OF(m, struct dp_packet, mbuf);
-    dp_packet_reset_cutlen(packet);
+    iovtee_packet_received(packet);
     dp_packet_reset_offsets(packet);
-    packet->packet_type = htonl(PT_ETH);
     m->port = port;
     CHECK(len <= rte_pktmbuf_tailroom(m));
     m->data_len = m->pkt_len = len;

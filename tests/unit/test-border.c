@@ -25,6 +25,7 @@
 #include <rte_mbuf.h>
 
 #include "border/twin.h"
+#include "compat/compat.h"
 #include "conntrack.h"
 #include "csum.h"
 #include "dpif-provider.h"
@@ -120,7 +121,7 @@ receive(void)
     dp_packet_delete(frame);
 
     dp_packet_init_dpdk(packet);
-    packet->packet_type = flow.packet_type;
+    iovtee_packet_received(packet);
     pkt_metadata_init(&packet->md, u32_to_odp(1));
     flow_extract(packet, &f);
     CHECK(iovtee_mark_is_set(packet) && is_in_guest(dp_packet_data(packet)));
@@ -893,6 +894,7 @@ make_fragment(struct dp_packet *packet, bool second)
     ip->ip_csum = csum(ip, sizeof *ip);
     dp_packet_set_size(packet, 14 + 20 + FRAGMENT_LEN);
     packet->mbuf.ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+    iovtee_packet_received(packet);
     flow_extract(packet, &f);
     CHECK(f.nw_frag & FLOW_NW_FRAG_ANY);
 }

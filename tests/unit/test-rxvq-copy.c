@@ -25,6 +25,9 @@
 #include <linux/virtio_net.h>
 #include <rte_mbuf.h>
 
+#include "compat/compat.h"
+#include "csum.h"
+#include "flow.h"
 #include "packets.h"
 #include "util.h"
 #include "rxvq-fixture.h"
@@ -437,13 +440,10 @@ test_offload(void)
             vq_forgive(&f);
             ((struct tcp_header *) dp_packet_l4(packet))->tcp_ctl
                 = htons(8 << 12);
+            *(uint8_t *) dp_packet_l3(packet) = 0x45;
             memcpy(frame, dp_packet_data(packet), sizeof frame);
-            packet->mbuf.ol_flags = (i == 0 ? RTE_MBUF_F_TX_TCP_CKSUM
-                                     : i == 1 ? RTE_MBUF_F_TX_UDP_CKSUM
-                                     : RTE_MBUF_F_TX_TCP_CKSUM
-                                       | RTE_MBUF_F_TX_TCP_SEG
-                                       | RTE_MBUF_F_TX_IPV4);
-            packet->mbuf.tso_segsz = 536;
+            iovtee_packet_ask_csum(packet, i == 1 ? IPPROTO_UDP : IPPROTO_TCP,
+                                   i == 2 ? 536 : 0);
             if (csum) {
                 hdr.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
                 hdr.csum_start = 34;
@@ -463,6 +463,117 @@ test_offload(void)
     }
 }
 
+/* What the guest gets if the sender left a checksum to it that nobody has
+ * begun with: the sum of the pseudo-header, or all of it if it takes no
+ * other. */
+static void
+test_pseudo_header(void)
+{
+    struct vq_params params = modern;
+
+    for (int i = 0; i < 8; i++) {
+        bool guest_csum = i & 1, udp = i & 2, v6 = i & 4;
+        struct virtio_net_hdr hdr = { .flags = 0 };
+        struct dp_packet *frame = dp_packet_new(0);
+        struct dp_packet *packet;
+        struct vq_fixture f;
+        struct flow flow;
+        ovs_be16 *csum;
+        ovs_be16 right;
+
+        memset(&flow, 0, sizeof flow);
+        flow.packet_type = htonl(PT_ETH);
+        flow.dl_type = htons(v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IP);
+        flow.nw_src = htonl(0x0a000001);
+        flow.nw_dst = htonl(0x0a0000ff);
+        flow.ipv6_src.s6_addr[15] = 1;
+        flow.ipv6_dst.s6_addr[0] = 0xfd;
+        flow.nw_proto = udp ? IPPROTO_UDP : IPPROTO_TCP;
+        flow.nw_ttl = 64;
+        flow.tp_src = htons(4711);
+        flow.tp_dst = htons(80);
+        flow_compose(frame, &flow, NULL, 333);
+
+        params.guest_csum = guest_csum;
+        vq_fixture_init(&f, &params);
+        vq_refill(&f, BUF_LEN);
+        packet = vq_host_packet(dp_packet_size(frame), 1, VQ_PEER);
+        memcpy(dp_packet_data(packet), dp_packet_data(frame),
+               dp_packet_size(frame));
+        flow_extract(packet, &flow);
+        csum = ALIGNED_CAST(ovs_be16 *, (uint8_t *) dp_packet_l4(packet)
+                            + (udp ? 6 : 16));
+        right = *csum;
+        *csum = htons(0xdead);
+        iovtee_packet_ask_csum(packet, flow.nw_proto, 0);
+
+        csum = ALIGNED_CAST(ovs_be16 *, (uint8_t *) dp_packet_l4(frame)
+                            + (udp ? 6 : 16));
+        if (guest_csum) {
+            hdr.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+            hdr.csum_start = v6 ? 54 : 34;
+            hdr.csum_offset = udp ? 6 : 16;
+
+            /* What is missing is the sum of what the guest will sum up. */
+            *csum = 0;
+            *csum = csum_finish(csum_add16(~right & 0xffff,
+                                           csum_finish(csum_continue(
+                                               0, dp_packet_l4(frame),
+                                               dp_packet_l4_size(frame)))));
+            *csum = ~*csum;
+        }
+        vq_deliver(&f, packet);
+        CHECK(vq_reap_hdr(&f, &hdr, dp_packet_data(frame),
+                          dp_packet_size(frame)) == 1);
+        vq_fixture_destroy(&f);
+        dp_packet_delete(frame);
+    }
+}
+
+/* An action that changes a frame in guest memory keeps its checksums right
+ * then and there, whatever the NIC has said of them. */
+static void
+test_distrust(void)
+{
+    struct vq_fixture f;
+    struct dp_packet *frame = dp_packet_new(0);
+    struct dp_packet *packet;
+    struct ip_header *ip;
+    struct flow flow;
+
+    memset(&flow, 0, sizeof flow);
+    flow.packet_type = htonl(PT_ETH);
+    flow.dl_type = htons(ETH_TYPE_IP);
+    flow.nw_src = htonl(0x0a000001);
+    flow.nw_proto = IPPROTO_UDP;
+    flow_compose(frame, &flow, NULL, 100);
+
+    vq_fixture_init(&f, &modern);
+    vq_refill(&f, BUF_LEN);
+    CHECK(vq_lend(&f, &packet, 1, MAX_FRAME) == 1);
+    vq_fill(&f, packet, dp_packet_size(frame), 1);
+    memcpy(dp_packet_data(packet), dp_packet_data(frame),
+           dp_packet_size(frame));
+    packet->mbuf.ol_flags |= (RTE_MBUF_F_RX_IP_CKSUM_GOOD
+                              | RTE_MBUF_F_RX_L4_CKSUM_GOOD);
+    iovtee_packet_received(packet);
+    CHECK(iovtee_rxvq_received(f.vq, &packet, 1) == 1);
+
+    flow_extract(packet, &flow);
+    ip = dp_packet_l3(packet);
+    packet_set_ipv4(packet, htonl(0xc0a80001), htonl(0xc0a80002), 0, 63);
+    CHECK(!csum(ip, sizeof *ip));
+    packet_set_udp_port(packet, htons(1), htons(2));
+    CHECK(!csum_finish(csum_continue(packet_csum_pseudoheader(ip),
+                                     dp_packet_l4(packet),
+                                     dp_packet_l4_size(packet))));
+    CHECK(!iovtee_packet_asks_csum(packet));
+    dp_packet_delete(packet);
+    dp_packet_delete(frame);
+    vq_forgive(&f);
+    vq_fixture_destroy(&f);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -475,6 +586,8 @@ main(int argc, char *argv[])
         { "no-buffer", test_no_buffer },
         { "segments", test_segments },
         { "offload", test_offload },
+        { "pseudo-header", test_pseudo_header },
+        { "distrust", test_distrust },
     };
 
     set_program_name(argv[0]);

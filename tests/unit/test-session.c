@@ -543,6 +543,8 @@ test_sockets(void)
     path[sizeof path - 2] = '\0';
     open_and_close(path, false);
 
+    open_and_close("/dev/vduse/vm0", false);
+
     /* A front-end may make its directory later. */
     open_and_close("nowhere/vm.sock", false);
     open_and_close("nowhere/vm.sock", true);

@@ -14,7 +14,11 @@
 
 # The tests of "quickstart check" and "quickstart nightly".
 
-check_packages="clang gnuplot-nox libclang-rt-14-dev qemu-system-x86 tcpdump"
+check_packages="clang gnuplot-nox qemu-system-x86 tcpdump"
+case ${debian-} in
+    "debian 12 "*) check_packages="$check_packages libclang-rt-14-dev" ;;
+    *) check_packages="$check_packages libclang-rt-dev" ;;
+esac
 check_hugepages=1280            # For one system test at a time.
 passed=0
 failed=0
@@ -26,6 +30,7 @@ test_times=()                   # "SECONDS NUMBER NAME (SUITE)"
 suite_jobs=1                    # How many tests of a suite run at a time.
 suite_seconds=2400              # A suite that takes longer is ended.
 suite_nic=                      # Which PCI NIC, if several are tested.
+suite_tests=                    # Which tests of a suite, if not all.
 
 # count_results LOG: prints how many tests of an autotest suite passed, failed,
 # were skipped, and passed only when run again, from its output.  Goes by the
@@ -183,7 +188,7 @@ suite () {
     run_logged "$log" show_results "$@" timeout --foreground -k 30 \
         "$suite_seconds" make -j"$jobs" "$target" RECHECK=yes \
         ${suite_nic:+PCI_NICS="$suite_nic"} \
-        TESTSUITEFLAGS="-j$suite_jobs" || status=$?
+        TESTSUITEFLAGS="-j$suite_jobs $suite_tests" || status=$?
     read -r -a results < <(count_results "$log")
     if test "$status" != 0 && test "${results[1]}" = 0; then
         results[1]=1
@@ -305,9 +310,11 @@ build_all () {
 
 # Shows where time went, what failed, and the total, and exits.
 total () {
-    local line
+    local line dir
 
-    chown -R --reference="$top" "$build" "$build_sanitizers"
+    for dir in "$build" "$build_sanitizers" "$release_build"; do
+        test ! -d "$dir" || chown -R --reference="$top" "$dir"
+    done
 
     # Nothing may be printed after the total.
     lasting=yes

@@ -79,6 +79,15 @@
 #define IOVTEE_HAS_RESIZE (IOVTEE_OVS >= 400)
 enum { IOVTEE_RESIZE_EXTRA = IOVTEE_HAS_RESIZE ? 64 : 0 };
 
+/* flow_compose(), with right checksums.  Only tests make packets. */
+#if IOVTEE_OVS < 305
+#define iovtee_flow_compose(PACKET, FLOW, L7, L7_LEN)   \
+    flow_compose(PACKET, FLOW, L7, L7_LEN)
+#else
+#define iovtee_flow_compose(PACKET, FLOW, L7, L7_LEN)   \
+    flow_compose(PACKET, FLOW, L7, L7_LEN, false)
+#endif
+
 /* What a guest port can do if userspace TSO is on.  A virtio header has no
  * place for the checksum of an IP header, nor for one that is not the
  * Internet's, as SCTP's.  Before IOVTEE_CSUM_ALWAYS no packet asks for the

@@ -109,7 +109,7 @@ receive(void)
     CHECK(m);
     packet = CONTAINER_OF(m, struct dp_packet, mbuf);
     buffer = guest[rte_mempool_avail_count(mp)];
-    flow_compose(frame, &flow, NULL, l7_len);
+    iovtee_flow_compose(frame, &flow, NULL, l7_len);
     memcpy(buffer + HDR_LEN, dp_packet_data(frame), dp_packet_size(frame));
     m->buf_addr = buffer;
     m->buf_len = BUF_SIZE;
@@ -541,7 +541,7 @@ test_copy(void)
           && copy->md.tunnel.tun_id == htonll(77));
     CHECK(!copy->md.conn);
     CHECK(dp_packet_get_rss_hash(copy) == 0x12345678);
-    CHECK(dp_packet_ip_checksum_valid(copy));
+    CHECK(iovtee_packet_is_ip_csum_good(copy));
     CHECK(dp_packet_headroom(copy) >= IOVTEE_BORDER_HEADROOM);
     CHECK(dp_packet_tailroom(copy) >= IOVTEE_BORDER_TAILROOM);
     tail = dp_packet_tail(copy);
@@ -629,9 +629,11 @@ track(struct dp_packet_batch *batch, bool commit,
       const struct nat_action_info_t *nat)
 {
     static const uint32_t mark[2] = { 0x55, UINT32_MAX };
+    const ovs_be16 tp_src OVS_UNUSED = flow.tp_src;
+    const ovs_be16 tp_dst OVS_UNUSED = flow.tp_dst;
 
     conntrack_execute(ct, batch, flow.dl_type, false, commit, 7,
-                      commit ? mark : NULL, NULL, flow.tp_src, flow.tp_dst,
+                      commit ? mark : NULL, NULL, IOVTEE_CT_PORTS_ARGS
                       NULL, nat, time_msec(), 0);
 }
 

@@ -492,7 +492,7 @@ test_pseudo_header(void)
         flow.nw_ttl = 64;
         flow.tp_src = htons(4711);
         flow.tp_dst = htons(80);
-        flow_compose(frame, &flow, NULL, 333);
+        iovtee_flow_compose(frame, &flow, NULL, 333);
 
         params.guest_csum = guest_csum;
         vq_fixture_init(&f, &params);
@@ -546,7 +546,7 @@ test_distrust(void)
     flow.dl_type = htons(ETH_TYPE_IP);
     flow.nw_src = htonl(0x0a000001);
     flow.nw_proto = IPPROTO_UDP;
-    flow_compose(frame, &flow, NULL, 100);
+    iovtee_flow_compose(frame, &flow, NULL, 100);
 
     vq_fixture_init(&f, &modern);
     vq_refill(&f, BUF_LEN);

@@ -284,7 +284,7 @@ Everything goes on running.  To look around as root:
   alias ovs-appctl='ovs-appctl -t $run/ovs-vswitchd.ctl'
   ovs-vsctl show
   ovs-appctl iovtee/show
-  ovs-appctl dpif-netdev/pmd-stats-show
+  ovs-appctl dpif-netdev/pmd-perf-show
   ovs-ofctl -O OpenFlow14 dump-ports br0
   ip netns exec $world ping $guest_ip
   echo "show port stats all" > $run/guest.in; tail $run/guest.log

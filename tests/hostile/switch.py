@@ -152,7 +152,8 @@ class Switch:
         pmds = [re.match(r"pmd-c(\d+)", name) for name in threads.values()]
         cpus = (os.sched_getaffinity(0)
                 - {int(pmd.group(1)) for pmd in pmds if pmd})
-        tids = [tid for tid, name in threads.items() if name == "vhost-events"]
+        tids = [tid for tid, name in threads.items()
+                if name in ("vhost-events", "dpdk-vhost-evt")]
         check(cpus and tids, "nobody can hurry")
         old = {tid: os.sched_getaffinity(tid) for tid in [0] + tids}
         try:

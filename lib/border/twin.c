@@ -30,6 +30,7 @@
 #include "border/twin.h"
 
 #include "border/border.h"
+#include "compat/compat.h"
 #include "flow.h"
 #include "ovs-thread.h"
 #include "packets.h"
@@ -206,7 +207,7 @@ twin_make(struct iovtee_twins *twins, unsigned int k,
     const uint32_t size = dp_packet_size(packet);
     uint32_t n = size;
 
-    if (only_looks && dp_packet_l4_checksum_valid(packet)) {
+    if (only_looks && iovtee_packet_is_l4_csum_good(packet)) {
         n = headers_len(packet, dl_type);
     }
     twin_copy(twins, k, packet, n);

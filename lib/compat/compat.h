@@ -181,6 +181,18 @@ iovtee_packet_is_ip_csum_good(const struct dp_packet *packet)
 #endif
 }
 
+/* The same for the checksum of the transport header. */
+static inline bool
+iovtee_packet_is_l4_csum_good(const struct dp_packet *packet)
+{
+#if IOVTEE_OWN_OFFLOADS
+    return dp_packet_l4_checksum_good(packet);
+#else
+    return ((packet->mbuf.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK)
+            == RTE_MBUF_F_RX_L4_CKSUM_GOOD);
+#endif
+}
+
 /* Copies what 'src' asks for, and what is known of its checksums, to 'dst'. */
 static inline void
 iovtee_packet_copy_offloads(struct dp_packet *dst,

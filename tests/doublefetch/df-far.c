@@ -21,6 +21,7 @@
 
 #include "df-ops.h"
 
+#include "compat/compat.h"
 #include "conntrack.h"
 #include "df.h"
 #include "df-actions.h"
@@ -41,11 +42,13 @@ static void
 track(struct dp_packet *packet, const struct flow *flow, bool commit,
       const struct nat_action_info_t *nat)
 {
+    const ovs_be16 tp_src OVS_UNUSED = flow->tp_src;
+    const ovs_be16 tp_dst OVS_UNUSED = flow->tp_dst;
     struct dp_packet_batch batch;
 
     dp_packet_batch_init_packet(&batch, packet);
     conntrack_execute(ct, &batch, flow->dl_type, false, commit, 0, NULL, NULL,
-                      flow->tp_src, flow->tp_dst, NULL, nat, time_msec(), 0);
+                      IOVTEE_CT_PORTS_ARGS NULL, nat, time_msec(), 0);
     dp_packet_delete_batch(&batch, true);
 }
 

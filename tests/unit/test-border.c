@@ -739,6 +739,7 @@ receive_full(size_t len)
     packet = receive();
     memset((uint8_t *) dp_packet_tail(packet) - len, 0xa5, len);
     packet->mbuf.ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+    iovtee_packet_received(packet);
     return packet;
 }
 
@@ -761,8 +762,10 @@ check_twin_len(uint32_t headers)
 
     /* Nobody has verified its checksum. */
     packet->mbuf.ol_flags &= ~RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+    iovtee_packet_received(packet);
     CHECK(twin_len(packet, true) == size);
     packet->mbuf.ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+    iovtee_packet_received(packet);
     CHECK(twin_len(packet, true) == headers);
 
     /* Conntrack reads what FTP says. */

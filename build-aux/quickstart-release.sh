@@ -75,6 +75,8 @@ in_release () {
     unshare --mount --propagation private sh -ec '
         root=$1 source=$2 build=$3
         shift 3
+        # "ip netns exec" needs a root that is a mount.
+        mount --bind "$root" "$root"
         mount --bind "$build" "$root/iovtee/build"
         mount --bind "$source" "$root/iovtee/source"
         mount -o remount,bind,ro "$root/iovtee/source"

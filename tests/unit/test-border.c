@@ -910,6 +910,7 @@ test_fragments(void)
 {
     struct dp_packet_batch batch;
     struct dp_packet *packet;
+    unsigned int n_left;
 
     init_ct();
     l7_len = 1400;
@@ -926,10 +927,14 @@ test_fragments(void)
         receive_batch(&batch, 1);
         make_fragment(batch.packets[0], true);
         track(&batch, true, NULL);
-        CHECK(rte_mempool_full(mp));
         CHECK(dp_packet_batch_size(&batch) == 2);
+        CHECK(!iovtee_mark_is_set(batch.packets[0]));
+
+        /* Open vSwitch 3.1 changes the one that came last, and others do
+         * not. */
+        n_left = iovtee_mark_is_set(batch.packets[1]);
+        CHECK(rte_mempool_avail_count(mp) == N_MBUFS - n_left);
         DP_PACKET_BATCH_FOR_EACH (i, packet, &batch) {
-            CHECK(!iovtee_mark_is_set(packet));
             check_tracked(packet);
         }
         dp_packet_delete_batch(&batch, true);

@@ -90,11 +90,12 @@ _Static_assert(sizeof(struct iovtee_inflight_record) <= BLOCK, "record fits");
 
 struct iovtee_inflight {
     int fd;                     /* Locked while we have it. */
-    uint8_t *base;              /* The whole file. */
+    uint8_t *base;              /* Room for the whole file: see map(). */
 };
 
 static int open_file(const char *path, int *fdp);
-static int reserve(int fd, uint64_t offset, uint64_t size);
+static int set_aside(struct iovtee_inflight *);
+static int map(struct iovtee_inflight *, uint64_t offset, uint64_t size);
 static int check_header(struct iovtee_inflight *);
 static void get_ring_id(const struct iovtee_vring_config *, struct ring_id *);
 
@@ -119,12 +120,8 @@ iovtee_inflight_open(const char *path, struct iovtee_inflight **tablep)
         return error;
     }
 
-    table->base = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-                       table->fd, 0);
-    if (table->base == MAP_FAILED) {
-        error = errno;
-        table->base = NULL;
-    } else {
+    error = set_aside(table);
+    if (!error) {
         error = check_header(table);
     }
     if (error) {
@@ -169,9 +166,8 @@ iovtee_inflight_attach(struct iovtee_inflight *table, unsigned int q,
         return EINVAL;
     }
 
-    /* A full file system is to fail here, not by SIGBUS in a PMD thread. */
     offset = RECORD_OFFSET(q);
-    error = reserve(table->fd, offset, BLOCK + MARKS_SIZE(size));
+    error = map(table, offset, BLOCK + MARKS_SIZE(size));
     if (error) {
         return error;
     }
@@ -317,20 +313,50 @@ open_file(const char *path, int *fdp)
     return 0;
 }
 
-/* Has the file system set aside 'size' bytes at 'offset'.  Returns 0 if
+/* Sets addresses aside for all of 'table', which cannot be accessed yet.
+ * Returns 0 if successful, otherwise a positive errno value. */
+static int
+set_aside(struct iovtee_inflight *table)
+{
+    void *base = mmap(NULL, FILE_SIZE, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (base == MAP_FAILED) {
+        return errno;
+    }
+    table->base = base;
+
+    /* Where all memory is locked, so are these addresses, and there may be a
+     * limit to that. */
+    munlock(base, FILE_SIZE);
+    return 0;
+}
+
+/* Makes the 'size' bytes at 'offset' in the file accessible, at the same
+ * offset from the base, once more if they are already.  Returns 0 if
  * successful, otherwise a positive errno value.
  *
- * A tmpfs stops for any signal, even one that is handled and lets other calls
- * go on. */
+ * ovs-vswitchd usually has all of its memory locked (mlockall()), so that what
+ * is mapped takes space in the file at once.  Hence no more is mapped than
+ * what is in use. */
 static int
-reserve(int fd, uint64_t offset, uint64_t size)
+map(struct iovtee_inflight *table, uint64_t offset, uint64_t size)
 {
+    uint64_t start = offset - offset % sysconf(_SC_PAGESIZE);
     int error;
 
+    /* A full file system is to fail here, not by SIGBUS in a PMD thread.  A
+     * tmpfs stops for any signal, even one that is handled and lets other
+     * calls go on. */
     do {
-        error = posix_fallocate(fd, offset, size);
+        error = posix_fallocate(table->fd, offset, size);
     } while (error == EINTR);
-    return error;
+    if (error) {
+        return error;
+    }
+    return (mmap(table->base + start, offset + size - start,
+                 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                 table->fd, start) == MAP_FAILED ? errno : 0);
 }
 
 /* Stores what identifies this boot of the machine in 'id', padded with zeros.
@@ -362,7 +388,7 @@ check_header(struct iovtee_inflight *table)
     };
     int error;
 
-    error = reserve(table->fd, 0, BLOCK);
+    error = map(table, 0, BLOCK);
     if (error) {
         return error;
     }
@@ -375,7 +401,7 @@ check_header(struct iovtee_inflight *table)
     if (ftruncate(table->fd, 0) || ftruncate(table->fd, FILE_SIZE)) {
         return errno;
     }
-    error = reserve(table->fd, 0, BLOCK);
+    error = map(table, 0, BLOCK);
     if (error) {
         return error;
     }

@@ -23,6 +23,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -500,6 +503,45 @@ test_signals(void)
     printf("ok\n");
 }
 
+/* A table takes space for the rings that use it, even if all memory is locked,
+ * as that of ovs-vswitchd is.  In a tmpfs what is mapped and locked has its
+ * pages at once. */
+static void
+test_locked(void)
+{
+    struct iovtee_inflight_ring ring;
+    struct iovtee_inflight *table;
+    char path[64];
+    struct stat st;
+
+    if (mlockall(MCL_CURRENT | MCL_FUTURE)) {
+        exit(UNIT_SKIP);
+    }
+    snprintf(path, sizeof path, "/dev/shm/iovtee-test-inflight.%d",
+             (int) getpid());
+    table = open_table(path);
+    CHECK(!stat(path, &st));
+    printf("open: %d KiB\n", (int) st.st_blocks / 2);
+
+    CHECK(!iovtee_inflight_attach(table, 3, 1024, &ring));
+    ring.marks[1023] = 7;
+    CHECK(!stat(path, &st));
+    printf("ring of 1024: %d KiB\n", (int) st.st_blocks / 2);
+
+    CHECK(!iovtee_inflight_attach(table, 3, 2048, &ring));
+    CHECK(ring.marks[1023] == 7);
+    ring.marks[2047] = 8;
+    CHECK(!stat(path, &st));
+    printf("ring of 2048: %d KiB\n", (int) st.st_blocks / 2);
+    iovtee_inflight_close(table);
+
+    table = open_table(path);
+    CHECK(!stat(path, &st));
+    printf("opened again: %d KiB\n", (int) st.st_blocks / 2);
+    iovtee_inflight_close(table);
+    unlink(path);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -512,6 +554,7 @@ main(int argc, char *argv[])
         { "garbage", test_garbage },
         { "none", test_none },
         { "signals", test_signals },
+        { "locked", test_locked },
     };
 
     return unit_main(argc, argv, commands, ARRAY_SIZE(commands));

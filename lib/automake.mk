@@ -117,6 +117,8 @@ lib_libiovtee_a_SOURCES = \
 	lib/tee/tee.h \
 	lib/iovtee-unixctl.c \
 	lib/iovtee-unixctl.h \
+	lib/netdev-iovtee-guest-qos.c \
+	lib/netdev-iovtee-guest-qos.h \
 	lib/netdev-iovtee-guest-stats.c \
 	lib/netdev-iovtee-guest-stats.h \
 	lib/netdev-iovtee-guest.c \

@@ -41,6 +41,8 @@ struct iovtee_guest_port {
     int mtu, requested_mtu;
     int socket_id;              /* NUMA node. */
     int pool_mtu, pool_socket_id; /* Of the mempool, if there is one. */
+    int refused_mtu;            /* One that no memory was left for, or 0. */
+    long long int next_pool;    /* When to ask again, in time_msec(). */
     enum netdev_flags flags;
     struct eth_addr mac;
     bool connected;             /* As last seen by guest_run(), like... */

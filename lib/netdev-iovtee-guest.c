@@ -19,6 +19,7 @@
 
 #include <config.h>
 
+#include "netdev-iovtee-guest-qos.h"
 #include "netdev-iovtee-guest-stats.h"
 
 #include <errno.h>
@@ -59,7 +60,7 @@ static char *socket_path(const struct netdev_iovtee *, const struct smap *,
                          bool *server);
 static int apply_config(struct netdev_iovtee *, struct iovtee_guest_port *,
                         const struct smap *, char **errp);
-static char *guest_remark(struct netdev_iovtee *);
+static char *guest_remark(const struct netdev_iovtee *);
 static bool replace_string(char **old, char *new);
 static bool check_peer(const struct netdev_iovtee *, const char *peer,
                        char **errp);
@@ -292,7 +293,9 @@ guest_run(struct netdev_iovtee *dev)
         netdev_change_seq_changed(&dev->up);
     }
     if ((numa_id >= 0 && numa_id != port->socket_id)
-        || MAX(n, 1) != dev->up.n_rxq || (connected && !port->guest->mp)) {
+        || MAX(n, 1) != dev->up.n_rxq
+        || (connected && !port->guest->mp
+            && time_msec() >= port->next_pool)) {
         if (numa_id >= 0) {
             port->socket_id = numa_id;
         }
@@ -339,9 +342,55 @@ guest_wait(struct netdev_iovtee *dev)
 }
 
 static char *
-guest_remark(struct netdev_iovtee *dev)
+guest_remark(const struct netdev_iovtee *dev)
 {
-    return iovtee_tee_check(dev->guest->guest->tee);
+    const struct iovtee_guest_port *port = dev->guest;
+
+    if (!port->refused_mtu) {
+        return iovtee_tee_check(port->guest->tee);
+    } else if (port->guest->mp) {
+        return xasprintf("no memory for packets of MTU %d on NUMA node %d; "
+                         "MTU %d stays in effect", port->refused_mtu,
+                         port->socket_id, port->mtu);
+    } else {
+        return xasprintf("no memory for packets of MTU %d on NUMA node %d; "
+                         "what the guest sends stays in its ring until there "
+                         "is", port->refused_mtu, port->socket_id);
+    }
+}
+
+/* Gets a pool for packets of the requested MTU from a guest, not before there
+ * has been one: only then the NUMA node is known.  If there is no memory for
+ * it then the old pool and MTU stay, since an error would take the port out of
+ * the datapath. */
+static void
+set_mtu_and_pool(struct iovtee_guest_port *port)
+{
+    struct iovtee_guest *guest = port->guest;
+    struct rte_mempool *mp;
+
+    port->refused_mtu = 0;
+    if (guest->mp
+        ? (port->pool_mtu == port->requested_mtu
+           && port->pool_socket_id == port->socket_id)
+        : !iovtee_session_is_connected(guest->session)) {
+        port->mtu = port->requested_mtu;
+        return;
+    }
+
+    mp = iovtee_hostpool_get(port->requested_mtu, port->socket_id);
+    if (mp) {
+        iovtee_hostpool_put(guest->mp);
+        guest->mp = mp;
+        port->mtu = port->pool_mtu = port->requested_mtu;
+        port->pool_socket_id = port->socket_id;
+    } else {
+        port->refused_mtu = port->requested_mtu;
+        port->next_pool = time_msec() + STATUS_INTERVAL;
+        if (guest->mp) {
+            port->mtu = port->requested_mtu = port->pool_mtu;
+        }
+    }
 }
 
 /* Opens the requested socket, or, should that fail, the old one again. */
@@ -358,7 +407,7 @@ reopen(struct netdev_iovtee *dev)
         port->path = port->requested_path;
         port->server = port->requested_server;
     } else {
-        netdev_iovtee_set_config_error(dev, error);
+        netdev_iovtee_set_problem(dev, error);
         free(port->requested_path);
         error = NULL;
         if (!guest->session
@@ -389,27 +438,8 @@ guest_reconfigure(struct netdev *netdev)
 
     n_queues = iovtee_session_n_queues(guest->session);
     netdev->n_rxq = netdev->n_txq = MAX(n_queues, 1);
-    port->mtu = port->requested_mtu;
+    set_mtu_and_pool(port);
     guest->max_packet_len = port->mtu + FRAME_OVERHEAD;
-
-    /* Not before there is a guest: only then the NUMA node is known. */
-    if (iovtee_session_is_connected(guest->session)
-        && (!guest->mp || port->pool_mtu != port->mtu
-            || port->pool_socket_id != port->socket_id)) {
-        struct rte_mempool *mp = iovtee_hostpool_get(port->mtu,
-                                                     port->socket_id);
-
-        if (!mp) {
-            VLOG_ERR("%s: no memory for packets from the guest, of MTU %d, "
-                     "on NUMA node %d", netdev_get_name(netdev), port->mtu,
-                     port->socket_id);
-            return ENOMEM;
-        }
-        iovtee_hostpool_put(guest->mp);
-        guest->mp = mp;
-        port->pool_mtu = port->mtu;
-        port->pool_socket_id = port->socket_id;
-    }
     netdev_change_seq_changed(netdev);
     return 0;
 }
@@ -537,89 +567,17 @@ guest_update_flags(struct netdev *netdev, enum netdev_flags off,
     return 0;
 }
 
-/* Policing and QoS. */
-
-static struct iovtee_qos *
-guest_qos(const struct netdev *netdev)
+/* Writes to 'stream' where packets from the guest come from.  Returns false if
+ * there has been no guest yet, and so no pool either. */
+static bool
+guest_dump_pool(struct netdev_iovtee *dev, FILE *stream)
 {
-    return &iovtee_guest_port(netdev)->guest->qos;
-}
+    struct rte_mempool *mp = dev->guest->guest->mp;
 
-static int
-guest_set_policing(struct netdev *netdev, unsigned int kbits_rate,
-                   unsigned int kbits_burst,
-                   unsigned int kpkts_rate OVS_UNUSED,
-                   unsigned int kpkts_burst OVS_UNUSED)
-{
-    return iovtee_qos_set_policing(guest_qos(netdev), kbits_rate, kbits_burst);
-}
-
-static int
-guest_get_qos_types(const struct netdev *netdev OVS_UNUSED,
-                    struct sset *types)
-{
-    return iovtee_qos_get_types(types);
-}
-
-static int
-guest_get_qos(const struct netdev *netdev, const char **typep,
-              struct smap *details)
-{
-    return iovtee_qos_get(guest_qos(netdev), typep, details);
-}
-
-static int
-guest_set_qos(struct netdev *netdev, const char *type,
-              const struct smap *details)
-{
-    return iovtee_qos_set(guest_qos(netdev), type, details);
-}
-
-static int
-guest_get_queue(const struct netdev *netdev, unsigned int queue_id,
-                struct smap *details)
-{
-    return iovtee_qos_get_queue(guest_qos(netdev), queue_id, details);
-}
-
-static int
-guest_set_queue(struct netdev *netdev, unsigned int queue_id,
-                const struct smap *details)
-{
-    return iovtee_qos_set_queue(guest_qos(netdev), queue_id, details);
-}
-
-static int
-guest_delete_queue(struct netdev *netdev, unsigned int queue_id)
-{
-    return iovtee_qos_delete_queue(guest_qos(netdev), queue_id);
-}
-
-static int
-guest_get_queue_stats(const struct netdev *netdev, unsigned int queue_id,
-                      struct netdev_queue_stats *stats)
-{
-    return iovtee_qos_get_queue_stats(guest_qos(netdev), queue_id, stats);
-}
-
-static int
-guest_queue_dump_start(const struct netdev *netdev, void **statep)
-{
-    return iovtee_qos_queue_dump_start(guest_qos(netdev), statep);
-}
-
-static int
-guest_queue_dump_next(const struct netdev *netdev, void *state,
-                      unsigned int *queue_id, struct smap *details)
-{
-    return iovtee_qos_queue_dump_next(guest_qos(netdev), state,
-                                      queue_id, details);
-}
-
-static int
-guest_queue_dump_done(const struct netdev *netdev, void *state)
-{
-    return iovtee_qos_queue_dump_done(guest_qos(netdev), state);
+    if (mp) {
+        iovtee_hostpool_dump(mp, stream);
+    }
+    return mp != NULL;
 }
 
 const struct iovtee_role netdev_iovtee_guest_role = {
@@ -635,17 +593,17 @@ const struct iovtee_role netdev_iovtee_guest_role = {
         .get_carrier = guest_get_carrier,
         .get_stats = netdev_iovtee_guest_get_stats,
         .get_custom_stats = netdev_iovtee_guest_get_custom_stats,
-        .set_policing = guest_set_policing,
-        .get_qos_types = guest_get_qos_types,
-        .get_qos = guest_get_qos,
-        .set_qos = guest_set_qos,
-        .get_queue = guest_get_queue,
-        .set_queue = guest_set_queue,
-        .delete_queue = guest_delete_queue,
-        .get_queue_stats = guest_get_queue_stats,
-        .queue_dump_start = guest_queue_dump_start,
-        .queue_dump_next = guest_queue_dump_next,
-        .queue_dump_done = guest_queue_dump_done,
+        .set_policing = netdev_iovtee_qos_set_policing,
+        .get_qos_types = netdev_iovtee_qos_get_types,
+        .get_qos = netdev_iovtee_qos_get,
+        .set_qos = netdev_iovtee_qos_set,
+        .get_queue = netdev_iovtee_qos_get_queue,
+        .set_queue = netdev_iovtee_qos_set_queue,
+        .delete_queue = netdev_iovtee_qos_delete_queue,
+        .get_queue_stats = netdev_iovtee_qos_get_queue_stats,
+        .queue_dump_start = netdev_iovtee_qos_dump_start,
+        .queue_dump_next = netdev_iovtee_qos_dump_next,
+        .queue_dump_done = netdev_iovtee_qos_dump_done,
         .get_status = netdev_iovtee_guest_get_status,
         .update_flags = guest_update_flags,
         .reconfigure = guest_reconfigure,
@@ -659,5 +617,6 @@ const struct iovtee_role netdev_iovtee_guest_role = {
     .wait = guest_wait,
     .show = netdev_iovtee_guest_show,
     .check = netdev_iovtee_guest_check,
+    .dump_pool = guest_dump_pool,
     .remark = guest_remark,
 };

@@ -27,9 +27,12 @@
 
 #include "compat/compat.h"
 #include "dp-packet.h"
+#include "if-notifier.h"
 #include "netdev-dpdk.h"
 #include "nic/nic.h"
+#include "openvswitch/list.h"
 #include "openvswitch/vlog.h"
+#include "ovs-thread.h"
 #include "smap.h"
 #include "tee/tee.h"
 #include "timeval.h"
@@ -41,14 +44,23 @@ VLOG_DEFINE_THIS_MODULE(netdev_iovtee_nic);
 #define DEFAULT_RING_SIZE "2048"
 enum { MAX_RING_SIZE = 4096 };
 
+/* A device that another port has is asked for again so often. */
+enum { MAX_REFUSED = 2 };
+
 /* How often to look which guests there are, in milliseconds. */
 #define STATUS_INTERVAL 1000
 
-static int try_device(struct netdev_iovtee *, const struct smap *,
-                      char **errp);
+/* All NIC ports, also those that are about to be deleted. */
+static struct ovs_mutex nics_mutex = OVS_MUTEX_INITIALIZER;
+static struct ovs_list nics OVS_GUARDED_BY(nics_mutex)
+    = OVS_LIST_INITIALIZER(&nics);
+
+static int change_device(struct netdev_iovtee *, const struct smap *,
+                         char **errp);
 static int apply_config(struct netdev_iovtee *, const struct smap *,
                         char **errp);
 static void track_lower(struct netdev_iovtee *);
+static const char *get_device(const struct smap *);
 static char *exposure(const struct netdev_iovtee *);
 static void track_exposure(struct netdev_iovtee *);
 static char *keep_ring_size(const struct netdev_iovtee *, struct smap *,
@@ -101,6 +113,9 @@ nic_open(struct netdev_iovtee *dev, const struct smap *args, char **errp)
         dev->lower = NULL;
         return error;
     }
+    ovs_mutex_lock(&nics_mutex);
+    ovs_list_push_back(&nics, &dev->nic_node);
+    ovs_mutex_unlock(&nics_mutex);
     iovtee_tee_nic_add(dev->nic);
     netdev_request_reconfigure(&dev->up);
     return 0;
@@ -109,9 +124,29 @@ nic_open(struct netdev_iovtee *dev, const struct smap *args, char **errp)
 static void
 nic_close(struct netdev_iovtee *dev)
 {
+    struct netdev_iovtee *other;
+
+    /* Whoever waits for the device can have it when that of 'dev' is
+     * closed. */
+    ovs_mutex_lock(&nics_mutex);
+    ovs_list_remove(&dev->nic_node);
+    LIST_FOR_EACH (other, nic_node, &nics) {
+        if (nullable_string_is_equal(other->wanted, get_device(&dev->args))) {
+            if_notifier_manual_report();
+        }
+    }
+    ovs_mutex_unlock(&nics_mutex);
+
+    free(dev->wanted);
     iovtee_tee_nic_remove(dev->nic);
     iovtee_nic_close(dev->nic);
     netdev_iovtee_defer_close(dev->lower, dev->nic);
+}
+
+static const char *
+get_device(const struct smap *args)
+{
+    return smap_get_def(args, "dpdk-devargs", "");
 }
 
 static int
@@ -119,10 +154,11 @@ nic_configure(struct netdev_iovtee *dev, const struct smap *args, char **errp)
 {
     int error;
 
-    if (strcmp(smap_get_def(args, "dpdk-devargs", ""),
-               smap_get_def(&dev->args, "dpdk-devargs", ""))) {
-        return try_device(dev, args, errp);
+    if (strcmp(get_device(args), get_device(&dev->args))) {
+        return change_device(dev, args, errp);
     }
+    free(dev->wanted);
+    dev->wanted = NULL;
 
     error = apply_config(dev, args, errp);
     if (error) {
@@ -133,8 +169,8 @@ nic_configure(struct netdev_iovtee *dev, const struct smap *args, char **errp)
     return error;
 }
 
-/* The user wants another device.  Returns EAGAIN, which makes the bridge
- * delete the port and add it again, if that device can be had. */
+/* Returns 0 if the device in 'args' can be had, otherwise a positive errno
+ * value, EADDRINUSE if another port has it, and a sentence in '*errp'. */
 static int
 try_device(struct netdev_iovtee *dev, const struct smap *args, char **errp)
 {
@@ -146,7 +182,85 @@ try_device(struct netdev_iovtee *dev, const struct smap *args, char **errp)
         error = trial->netdev_class->set_config(trial, args, errp);
         netdev_close(trial);
     }
-    return error ? error : EAGAIN;
+    return error;
+}
+
+/* Returns the port whose device is 'device', NULL if it is none of ours. */
+static struct netdev_iovtee *
+find_holder(const char *device)
+    OVS_REQUIRES(nics_mutex)
+{
+    struct netdev_iovtee *dev;
+
+    LIST_FOR_EACH (dev, nic_node, &nics) {
+        if (!strcmp(get_device(&dev->args), device)) {
+            return dev;
+        }
+    }
+    return NULL;
+}
+
+/* Stores the name of the port that has 'device' in '*holder', or NULL if that
+ * is not one of ours; the caller frees it.  Returns true if it will give it
+ * up: that port wants the device of one that wants the device of one..., who
+ * wants that of 'dev'. */
+static bool
+is_exchange(const struct netdev_iovtee *dev, const char *device,
+            char **holder)
+{
+    const struct netdev_iovtee *port;
+    size_t n;
+
+    ovs_mutex_lock(&nics_mutex);
+    port = find_holder(device);
+    *holder = port ? xstrdup(netdev_get_name(&port->up)) : NULL;
+    for (n = ovs_list_size(&nics); n && port && port != dev; n--) {
+        port = port->wanted ? find_holder(port->wanted) : NULL;
+    }
+    ovs_mutex_unlock(&nics_mutex);
+    return port == dev;
+}
+
+/* The user wants another device.  Returns EAGAIN, which makes the bridge
+ * delete the port and add it again, if that device can be had, otherwise
+ * another positive errno value, with a sentence in '*errp'.
+ *
+ * A device may be another port's only until that port, too, is configured for
+ * the same transaction, or they may exchange their devices.  So the bridge is
+ * made to configure all of them a second time. */
+static int
+change_device(struct netdev_iovtee *dev, const struct smap *args, char **errp)
+{
+    const char *device = get_device(args);
+    char *holder;
+    bool exchange;
+    int error;
+
+    error = try_device(dev, args, errp);
+    if (error != EADDRINUSE) {
+        free(dev->wanted);
+        dev->wanted = NULL;
+        return error ? error : EAGAIN;
+    }
+
+    if (!nullable_string_is_equal(dev->wanted, device)) {
+        free(dev->wanted);
+        dev->wanted = xstrdup(device);
+        dev->n_refused = 0;
+    }
+    exchange = is_exchange(dev, device, &holder);
+    if (exchange && dev->n_refused) {
+        error = EAGAIN;
+    } else if (dev->n_refused++ < MAX_REFUSED) {
+        if_notifier_manual_report();
+    }
+    if (holder) {
+        free(*errp);
+        *errp = xasprintf("device '%s' is in use by port '%s'", device,
+                          holder);
+        free(holder);
+    }
+    return error;
 }
 
 static int
@@ -502,7 +616,7 @@ nic_show(struct netdev_iovtee *dev, struct ds *s)
     char *exposed = exposure(dev);
 
     ds_put_format(s, "  device: %s, driver %s, NUMA node %d\n",
-                  smap_get_def(&dev->args, "dpdk-devargs", ""),
+                  get_device(&dev->args),
                   driver ? driver : "unknown", iovtee_nic_numa_id(dev->nic));
     ds_put_format(s, "  zero-copy: %s\n", copy_only ? copy_only : "possible");
     ds_put_format(s, "  guest buffers must hold frames of %"PRIu32" bytes\n",

@@ -53,20 +53,20 @@ netdev_iovtee_cast(const struct netdev *netdev)
     return CONTAINER_OF(netdev, struct netdev_iovtee, up);
 }
 
-/* Makes 'error', a sentence that the netdev takes over, what column 'error' of
- * the Interface says of 'dev', which goes on as it is.  NULL if all is
+/* Makes 'problem', a sentence that the netdev takes over, what the status says
+ * of the configuration of 'dev', which goes on as it is.  NULL if all is
  * well. */
 void
-netdev_iovtee_set_config_error(struct netdev_iovtee *dev, char *error)
+netdev_iovtee_set_problem(struct netdev_iovtee *dev, char *problem)
 {
-    if (!nullable_string_is_equal(error, dev->config_error)) {
-        if (error) {
-            VLOG_WARN("%s: %s", netdev_get_name(&dev->up), error);
+    if (!nullable_string_is_equal(problem, dev->problem)) {
+        if (problem) {
+            VLOG_WARN("%s: %s", netdev_get_name(&dev->up), problem);
         }
         netdev_change_seq_changed(&dev->up);
     }
-    free(dev->config_error);
-    dev->config_error = error;
+    free(dev->problem);
+    dev->problem = problem;
 }
 
 /* Returns a sentence if 'args' has a key that is not among the 'n' in 'known',

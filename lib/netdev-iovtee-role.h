@@ -45,12 +45,15 @@ struct netdev_iovtee {
 
     /* A sentence for the user about a configuration that is not, or not
      * fully, in effect; NULL if it is.  Main thread only. */
-    char *config_error;
+    char *problem;
 
     /* NIC role. */
+    struct ovs_list nic_node;   /* In 'nics', netdev-iovtee-nic.c. */
     struct netdev *lower;       /* Hidden netdev of type "dpdk". */
     struct iovtee_nic *nic;
     struct smap args;           /* Configuration in effect. */
+    char *wanted;               /* Device that another port has, or NULL,... */
+    unsigned int n_refused;     /* ...and how often it was not to be had. */
     uint64_t lower_change_seq;  /* Last seen. */
     long long int next_look;    /* When to look at, in time_msec(),... */
     char *exposure;             /* ...what the status says of that. */
@@ -76,10 +79,11 @@ struct iovtee_role {
     void (*wait)(struct netdev_iovtee *);
     void (*show)(struct netdev_iovtee *, struct ds *);
     char *(*check)(struct netdev_iovtee *);
+    bool (*dump_pool)(struct netdev_iovtee *, FILE *);
 
     /* Returns a sentence about what is not in effect for reasons outside of
      * the port's own configuration, or NULL.  The caller frees it. */
-    char *(*remark)(struct netdev_iovtee *);
+    char *(*remark)(const struct netdev_iovtee *);
 };
 
 extern const struct iovtee_role netdev_iovtee_nic_role;
@@ -94,7 +98,7 @@ struct netdev_iovtee_global {
 extern struct netdev_iovtee_global netdev_iovtee_global;
 
 struct netdev_iovtee *netdev_iovtee_cast(const struct netdev *);
-void netdev_iovtee_set_config_error(struct netdev_iovtee *, char *error);
+void netdev_iovtee_set_problem(struct netdev_iovtee *, char *problem);
 char *netdev_iovtee_unknown_option(const struct smap *,
                                    const char *const known[], size_t n);
 void netdev_iovtee_defer_close(struct netdev *, struct iovtee_nic *);

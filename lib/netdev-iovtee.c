@@ -29,6 +29,7 @@
 #include "dpdk.h"
 #include "fatal-signal.h"
 #include "guest/hostpool.h"
+#include "hash.h"
 #include "netdev-provider.h"
 #include "nic/nic-fetch.h"
 #include "nic/nic.h"
@@ -62,7 +63,7 @@ static struct ovs_list all OVS_GUARDED_BY(all_mutex)
 
 static const struct netdev_class netdev_iovtee_class;
 
-static char *config_error(struct netdev_iovtee *);
+static char *get_problem(const struct netdev_iovtee *);
 
 void
 netdev_iovtee_register(void)
@@ -85,7 +86,8 @@ netdev_iovtee_set_dpdk_config(const struct smap *ovs_other_config)
     /* netdev-dpdk says in the log what it thinks of the value. */
     free(netdev_iovtee_global.vhost_sock_dir);
     netdev_iovtee_global.vhost_sock_dir
-        = (dir[0] && !strstr(dir, "..") && strlen(dir) <= NAME_MAX
+        = (dir[0] && strcmp(dir, ".") && !strstr(dir, "..")
+           && strlen(dir) <= NAME_MAX
            ? xasprintf("%s/%s", ovs_rundir(), dir)
            : xstrdup(ovs_rundir()));
 
@@ -135,7 +137,7 @@ netdev_iovtee_show(const char *name, struct ds *s)
 
     ovs_mutex_lock(&all_mutex);
     LIST_FOR_EACH (dev, node, &all) {
-        char *error;
+        char *problem;
 
         if (name && strcmp(name, netdev_get_name(&dev->up))) {
             continue;
@@ -148,10 +150,10 @@ netdev_iovtee_show(const char *name, struct ds *s)
         } else {
             ds_put_cstr(s, "not configured\n");
         }
-        error = config_error(dev);
-        if (error) {
-            ds_put_format(s, "  error: %s\n", error);
-            free(error);
+        problem = get_problem(dev);
+        if (problem) {
+            ds_put_format(s, "  problem: %s\n", problem);
+            free(problem);
         }
     }
     ovs_mutex_unlock(&all_mutex);
@@ -184,15 +186,75 @@ netdev_iovtee_check(void)
     return s.length ? ds_steal_cstr(&s) : NULL;
 }
 
-/* Returns what column 'error' of the Interface shall say of 'dev', or NULL.
- * The caller frees it. */
+/* Returns what of the configuration of 'dev', which works, is not in effect,
+ * or NULL.  The caller frees it. */
 static char *
-config_error(struct netdev_iovtee *dev)
+get_problem(const struct netdev_iovtee *dev)
 {
-    if (dev->config_error) {
-        return xstrdup(dev->config_error);
+    if (dev->problem) {
+        return xstrdup(dev->problem);
     }
     return dev->role && dev->role->remark ? dev->role->remark(dev) : NULL;
+}
+
+/* Brings the guest port 'name', or all of them if it is NULL, administratively
+ * up or down.  Returns false if there is no such guest port. */
+bool
+netdev_iovtee_set_up(const char *name, bool up)
+{
+    struct netdev_iovtee *dev;
+    bool found = false;
+
+    ovs_mutex_lock(&all_mutex);
+    LIST_FOR_EACH (dev, node, &all) {
+        if (dev->role == &netdev_iovtee_guest_role
+            && (!name || !strcmp(name, netdev_get_name(&dev->up)))) {
+            enum netdev_flags old_flags;
+
+            found = true;
+            dev->role->ops.update_flags(&dev->up, up ? 0 : NETDEV_UP,
+                                        up ? NETDEV_UP : 0, &old_flags);
+        }
+    }
+    ovs_mutex_unlock(&all_mutex);
+    return found;
+}
+
+/* Writes to 'stream' where the packets of guest port 'name' come from.
+ * Returns false if there is no such port, or nothing to tell yet. */
+bool
+netdev_iovtee_dump_pool(const char *name, FILE *stream)
+{
+    struct netdev_iovtee *dev;
+    bool found = false;
+
+    ovs_mutex_lock(&all_mutex);
+    LIST_FOR_EACH (dev, node, &all) {
+        if (!strcmp(name, netdev_get_name(&dev->up)) && dev->role
+            && dev->role->dump_pool) {
+            found = dev->role->dump_pool(dev, stream);
+        }
+    }
+    ovs_mutex_unlock(&all_mutex);
+    return found;
+}
+
+/* Returns the name of the netdev of type "dpdk" below NIC port 'name', or NULL
+ * if there is no such port.  The caller frees it. */
+char *
+netdev_iovtee_lower_name(const char *name)
+{
+    struct netdev_iovtee *dev;
+    char *lower = NULL;
+
+    ovs_mutex_lock(&all_mutex);
+    LIST_FOR_EACH (dev, node, &all) {
+        if (dev->lower && !strcmp(name, netdev_get_name(&dev->up))) {
+            lower = xstrdup(netdev_get_name(dev->lower));
+        }
+    }
+    ovs_mutex_unlock(&all_mutex);
+    return lower;
 }
 
 /* The process is about to end, with guests that go on: give back what they
@@ -310,7 +372,7 @@ netdev_iovtee_destruct(struct netdev *netdev)
         dev->role->close(dev);
     }
     smap_destroy(&dev->args);
-    free(dev->config_error);
+    free(dev->problem);
     free(dev->exposure);
 }
 
@@ -372,7 +434,7 @@ netdev_iovtee_set_config(struct netdev *netdev, const struct smap *args,
         free(text);
         text = sentence;
     }
-    netdev_iovtee_set_config_error(dev, text);
+    netdev_iovtee_set_problem(dev, text);
     return 0;
 }
 
@@ -472,8 +534,6 @@ DELEGATE(int, get_mtu, (const struct netdev *netdev_, int *mtup),
          (netdev, mtup), EOPNOTSUPP)
 DELEGATE(int, set_mtu, (struct netdev *netdev_, int mtu), (netdev, mtu),
          EOPNOTSUPP)
-DELEGATE(int, get_ifindex, (const struct netdev *netdev_), (netdev),
-         -EOPNOTSUPP)
 DELEGATE(int, get_carrier, (const struct netdev *netdev_, bool *carrier),
          (netdev, carrier), EOPNOTSUPP)
 DELEGATE(long long int, get_carrier_resets, (const struct netdev *netdev_),
@@ -547,21 +607,30 @@ DELEGATE(int, update_flags,
          (netdev, off, on, old_flags), EOPNOTSUPP)
 DELEGATE(int, reconfigure, (struct netdev *netdev_), (netdev), 0)
 
-/* Adds to what the role says what is the class's own: see
- * netdev_iovtee_set_config_error(). */
+/* Any number will do that sFlow collectors can tell ports by.  This is the one
+ * that a port of the same name had with the type that ours takes the place
+ * of: a hash of its name, of 24 bits. */
+static int
+netdev_iovtee_get_ifindex(const struct netdev *netdev)
+{
+    return hash_string(netdev_get_name(netdev), 0) % 0xfffffe + 1;
+}
+
+/* Adds to what the role says what is the class's own.  Column 'error' of the
+ * Interface is for ports that do not work. */
 static int
 netdev_iovtee_get_status(const struct netdev *netdev, struct smap *args)
 {
     struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
-    char *error;
+    char *problem;
 
     if (!dev->role) {
         return ENODEV;
     }
     smap_add(args, "role", dev->role->name);
-    error = config_error(dev);
-    if (error) {
-        smap_add_nocopy(args, xstrdup("config_error"), error);
+    problem = get_problem(dev);
+    if (problem) {
+        smap_add_nocopy(args, xstrdup("problem"), problem);
     }
     return dev->role->ops.get_status(netdev, args);
 }

@@ -14,16 +14,32 @@
  * limitations under the License.
  */
 
-/* Commands of ovs-appctl.  See iovtee-unixctl.man. */
+/* Commands of ovs-appctl: our own (iovtee-unixctl.man), and those of
+ * netdev-dpdk that name a port, so that they know ours as well.  The linker
+ * sends the registration of the latter here (option --wrap). */
 
 #include <config.h>
 
 #include "iovtee-unixctl.h"
 
+#include <errno.h>
+#include <strings.h>
+
 #include "netdev-iovtee.h"
 #include "openvswitch/dynamic-string.h"
 #include "unixctl.h"
 #include "util.h"
+
+/* What netdev-dpdk has registered. */
+static unixctl_cb_func *dpdk_set_admin_state;
+static unixctl_cb_func *dpdk_get_mempool_info;
+
+void __real_unixctl_command_register(const char *name, const char *usage,
+                                     int min_args, int max_args,
+                                     unixctl_cb_func *, void *aux);
+void __wrap_unixctl_command_register(const char *name, const char *usage,
+                                     int min_args, int max_args,
+                                     unixctl_cb_func *, void *aux);
 
 static void
 iovtee_show(struct unixctl_conn *conn, int argc, const char *argv[],
@@ -53,6 +69,80 @@ iovtee_check(struct unixctl_conn *conn, int argc OVS_UNUSED,
         unixctl_command_reply(conn, "balanced");
     }
     free(problems);
+}
+
+/* Has netdev-dpdk's 'cb' do what 'argv' says.  The name in 'argv[1]', if there
+ * is one, may be that of a NIC port of ours. */
+static void
+call_dpdk(unixctl_cb_func *cb, struct unixctl_conn *conn, int argc,
+          const char *argv[])
+{
+    char *lower = argc > 1 ? netdev_iovtee_lower_name(argv[1]) : NULL;
+    const char *args[] = {
+        argv[0],
+        lower ? lower : argc > 1 ? argv[1] : NULL,
+        argc > 2 ? argv[2] : NULL,
+        NULL,
+    };
+
+    cb(conn, argc, args, NULL);
+    free(lower);
+}
+
+static void
+set_admin_state(struct unixctl_conn *conn, int argc, const char *argv[],
+                void *aux OVS_UNUSED)
+{
+    const char *name = argc > 2 ? argv[1] : NULL;
+    bool up = !strcasecmp(argv[argc - 1], "up");
+    bool valid = up || !strcasecmp(argv[argc - 1], "down");
+
+    if (valid && netdev_iovtee_set_up(name, up) && name) {
+        unixctl_command_reply(conn, "OK");
+    } else {
+        call_dpdk(dpdk_set_admin_state, conn, argc, argv);
+    }
+}
+
+static void
+get_mempool_info(struct unixctl_conn *conn, int argc, const char *argv[],
+                 void *aux OVS_UNUSED)
+{
+    char *reply = NULL;
+    bool found = false;
+    size_t size;
+    FILE *stream;
+
+    if (argc > 1) {
+        stream = open_memstream(&reply, &size);
+        if (!stream) {
+            unixctl_command_reply_error(conn, ovs_strerror(errno));
+            return;
+        }
+        found = netdev_iovtee_dump_pool(argv[1], stream);
+        fclose(stream);
+    }
+    if (found) {
+        unixctl_command_reply(conn, reply);
+    } else {
+        call_dpdk(dpdk_get_mempool_info, conn, argc, argv);
+    }
+    free(reply);
+}
+
+void
+__wrap_unixctl_command_register(const char *name, const char *usage,
+                                int min_args, int max_args,
+                                unixctl_cb_func *cb, void *aux)
+{
+    if (!strcmp(name, "netdev-dpdk/set-admin-state")) {
+        dpdk_set_admin_state = cb;
+        cb = set_admin_state;
+    } else if (!strcmp(name, "netdev-dpdk/get-mempool-info")) {
+        dpdk_get_mempool_info = cb;
+        cb = get_mempool_info;
+    }
+    __real_unixctl_command_register(name, usage, min_args, max_args, cb, aux);
 }
 
 void

@@ -18,6 +18,7 @@
 #define NETDEV_IOVTEE_H 1
 
 #include <stdbool.h>
+#include <stdio.h>
 
 struct ds;
 struct smap;
@@ -34,5 +35,8 @@ void netdev_iovtee_set_dpdk_config(const struct smap *ovs_other_config);
 /* For iovtee-unixctl.  Main thread only. */
 bool netdev_iovtee_show(const char *name, struct ds *);
 char *netdev_iovtee_check(void);
+bool netdev_iovtee_set_up(const char *name, bool up);
+bool netdev_iovtee_dump_pool(const char *name, FILE *);
+char *netdev_iovtee_lower_name(const char *name);
 
 #endif /* netdev-iovtee.h */

@@ -29,7 +29,8 @@ vswitchd_ovs_vswitchd_LDFLAGS = \
 	-Wl,--wrap=print_dpdk_version \
 	-Wl,--wrap=rte_eth_dev_configure \
 	-Wl,--wrap=rte_eth_rx_queue_setup \
-	-Wl,--wrap=rte_eth_tx_queue_setup
+	-Wl,--wrap=rte_eth_tx_queue_setup \
+	-Wl,--wrap=unixctl_command_register
 
 # The objects of libiovtee.a one by one: some are only reached through a
 # constructor or through a wrap, which would not take them out of an archive.

@@ -178,6 +178,16 @@ iovtee_hostpool_format(const struct rte_mempool *mp, struct ds *s)
     ovs_mutex_unlock(&mutex);
 }
 
+/* Writes to 'stream' what DPDK knows of 'mp', from iovtee_hostpool_get(), in
+ * the form that "netdev-dpdk/get-mempool-info" has. */
+void
+iovtee_hostpool_dump(struct rte_mempool *mp, FILE *stream)
+{
+    rte_mempool_dump(stream, mp);
+    fprintf(stream, "    count: avail (%u), in use (%u)\n",
+            rte_mempool_avail_count(mp), rte_mempool_in_use_count(mp));
+}
+
 /* Returns the room for data of an mbuf, with headroom, that takes any frame of
  * a port with MTU 'mtu', or -1 if there is no such mbuf. */
 static int

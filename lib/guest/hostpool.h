@@ -45,6 +45,8 @@
  * another one of them; in practice this is the main thread.  They take one
  * internal mutex, never held while waiting for anything. */
 
+#include <stdio.h>
+
 struct ds;
 struct rte_mempool;
 
@@ -54,5 +56,6 @@ void iovtee_hostpool_sweep(void);
 
 unsigned int iovtee_hostpool_count(void);
 void iovtee_hostpool_format(const struct rte_mempool *, struct ds *);
+void iovtee_hostpool_dump(struct rte_mempool *, FILE *);
 
 #endif /* hostpool.h */

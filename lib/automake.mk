@@ -20,6 +20,8 @@ noinst_LIBRARIES += lib/libiovtee-core.a
 lib_libiovtee_core_a_SOURCES = \
 	lib/guest/exposure.c \
 	lib/guest/exposure.h \
+	lib/guest/recent.c \
+	lib/guest/recent.h \
 	lib/nic/lend.c \
 	lib/nic/lend.h \
 	lib/nic/vf.c \
@@ -115,8 +117,12 @@ lib_libiovtee_a_SOURCES = \
 	lib/tee/peer.h \
 	lib/tee/tee.c \
 	lib/tee/tee.h \
+	lib/iovtee-explanation.c \
+	lib/iovtee-explanation.h \
 	lib/iovtee-unixctl.c \
 	lib/iovtee-unixctl.h \
+	lib/netdev-iovtee-explain.c \
+	lib/netdev-iovtee-explain.h \
 	lib/netdev-iovtee-guest-qos.c \
 	lib/netdev-iovtee-guest-qos.h \
 	lib/netdev-iovtee-guest-stats.c \

@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <strings.h>
 
+#include "netdev-iovtee-explain.h"
 #include "netdev-iovtee.h"
 #include "openvswitch/dynamic-string.h"
 #include "unixctl.h"
@@ -49,6 +50,26 @@ iovtee_show(struct unixctl_conn *conn, int argc, const char *argv[],
     struct ds s = DS_EMPTY_INITIALIZER;
 
     if (netdev_iovtee_show(name, &s) || !name) {
+        unixctl_command_reply(conn, ds_cstr(&s));
+    } else {
+        ds_put_format(&s, "%s: no such port of type iovtee", name);
+        unixctl_command_reply_error(conn, ds_cstr(&s));
+    }
+    ds_destroy(&s);
+}
+
+static void
+iovtee_explain(struct unixctl_conn *conn, int argc, const char *argv[],
+               void *aux OVS_UNUSED)
+{
+    bool json = argc > 1 && !strcmp(argv[1], "--json");
+    const char *name = argc > 1 + json ? argv[1 + json] : NULL;
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    if (argc > 2 && !json) {
+        ds_put_format(&s, "usage: %s [--json] [port]", argv[0]);
+        unixctl_command_reply_error(conn, ds_cstr(&s));
+    } else if (netdev_iovtee_explain(name, json, &s)) {
         unixctl_command_reply(conn, ds_cstr(&s));
     } else {
         ds_put_format(&s, "%s: no such port of type iovtee", name);
@@ -150,5 +171,7 @@ iovtee_unixctl_init(void)
 {
     unixctl_command_register("iovtee/show", "[port]", 0, 1, iovtee_show,
                              NULL);
+    unixctl_command_register("iovtee/explain", "[--json] [port]", 0, 2,
+                             iovtee_explain, NULL);
     unixctl_command_register("iovtee/check", "", 0, 0, iovtee_check, NULL);
 }

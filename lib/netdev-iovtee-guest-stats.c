@@ -48,9 +48,9 @@ iovtee_guest_port_is_up(const struct iovtee_guest_port *port)
            && iovtee_session_is_connected(port->guest->session);
 }
 
-/* Adds up the counters of all receive queues of the guest. */
-static void
-sum_counters(struct iovtee_guest_port *port, struct iovtee_rxvq_counters *sum)
+void
+iovtee_guest_port_sum_counters(struct iovtee_guest_port *port,
+                               struct iovtee_rxvq_counters *sum)
 {
     memset(sum, 0, sizeof *sum);
     for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
@@ -81,7 +81,7 @@ iovtee_guest_port_judge_exposure(struct iovtee_guest_port *port)
     struct iovtee_exposure *e = &port->exposure;
     struct iovtee_rxvq_counters sum;
 
-    sum_counters(port, &sum);
+    iovtee_guest_port_sum_counters(port, &sum);
     if (!iovtee_exposure_judge(e, n_delivered(&sum), sum.exposed)) {
         return;
     }
@@ -125,7 +125,7 @@ netdev_iovtee_guest_get_stats(const struct netdev *netdev,
     struct iovtee_rxvq_counters sum;
 
     memset(stats, 0xff, sizeof *stats);
-    sum_counters(port, &sum);
+    iovtee_guest_port_sum_counters(port, &sum);
     sum_tx_counters(port, &tx_sum);
     iovtee_ringstats_clear_netdev(stats);
     iovtee_ringstats_add_netdev_tx(&sum.ring, stats);
@@ -224,7 +224,7 @@ netdev_iovtee_guest_get_custom_stats(const struct netdev *netdev,
     add_counter("rx_qos_drops", stats.rx_qos_drops, &c);
     add_counter("tx_invalid_hwol_drops", stats.tx_invalid_hwol_drops, &c);
 
-    sum_counters(port, &sum);
+    iovtee_guest_port_sum_counters(port, &sum);
     sum_tx_counters(port, &tx_sum);
     add_iovtee_counters(&c, &sum, &tx_sum);
 
@@ -458,7 +458,7 @@ netdev_iovtee_guest_show(struct netdev_iovtee *dev, struct ds *s)
     for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
         show_tx_queue(port, q, s);
     }
-    sum_counters(port, &sum);
+    iovtee_guest_port_sum_counters(port, &sum);
     show_counters(&sum, s);
     sum_tx_counters(port, &tx_sum);
     show_tx_counters(&tx_sum, s);

@@ -22,6 +22,7 @@
 
 #include "guest/exposure.h"
 #include "guest/guest.h"
+#include "guest/recent.h"
 #include "netdev-iovtee-role.h"
 #include "packets.h"
 
@@ -50,6 +51,7 @@ struct iovtee_guest_port {
     char *why_copied;           /* ...and why packets are copied, if so. */
     long long int next_look;    /* When to judge... */
     struct iovtee_exposure exposure; /* ...this again, in time_msec(). */
+    struct iovtee_recent recent; /* What was counted lately. */
 };
 
 static inline struct iovtee_guest_port *
@@ -63,6 +65,10 @@ bool iovtee_guest_port_is_up(const struct iovtee_guest_port *);
 
 /* Why does nobody lend buffers, or NULL? */
 char *iovtee_guest_port_why_copied(struct iovtee_guest_port *);
+
+/* Adds up the counters of all receive queues of the guest. */
+void iovtee_guest_port_sum_counters(struct iovtee_guest_port *,
+                                    struct iovtee_rxvq_counters *);
 
 /* Warns if much of what the guest can read is not for it.  Called from time to
  * time. */

@@ -19,6 +19,7 @@
 
 #include <config.h>
 
+#include "netdev-iovtee-explain.h"
 #include "netdev-iovtee-guest-qos.h"
 #include "netdev-iovtee-guest-stats.h"
 
@@ -317,6 +318,7 @@ guest_run(struct netdev_iovtee *dev)
     if (time_msec() >= port->next_look) {
         port->next_look = time_msec() + STATUS_INTERVAL;
         iovtee_guest_port_judge_exposure(port);
+        netdev_iovtee_explain_sample(port);
     }
 }
 

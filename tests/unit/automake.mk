@@ -26,6 +26,10 @@ check_PROGRAMS += tests/unit/test-busfault
 tests_unit_test_busfault_SOURCES = tests/unit/test-busfault.c $(UNIT_SOURCES)
 tests_unit_test_busfault_LDADD = lib/libiovtee-core.a
 
+check_PROGRAMS += tests/unit/test-recent
+tests_unit_test_recent_SOURCES = tests/unit/test-recent.c tests/unit/unit.h
+tests_unit_test_recent_LDADD = lib/libiovtee-core.a
+
 check_PROGRAMS += tests/unit/test-exposure
 tests_unit_test_exposure_SOURCES = tests/unit/test-exposure.c tests/unit/unit.h
 tests_unit_test_exposure_LDADD = lib/libiovtee-core.a

@@ -128,6 +128,8 @@ lib_libiovtee_a_SOURCES = \
 	lib/netdev-iovtee-guest-stats.c \
 	lib/netdev-iovtee-guest-stats.h \
 	lib/netdev-iovtee-guest.c \
+	lib/netdev-iovtee-json.c \
+	lib/netdev-iovtee-json.h \
 	lib/netdev-iovtee-nic.c \
 	lib/netdev-iovtee-role.c \
 	lib/netdev-iovtee-role.h \

@@ -26,6 +26,7 @@
 #include <strings.h>
 
 #include "netdev-iovtee-explain.h"
+#include "netdev-iovtee-json.h"
 #include "netdev-iovtee.h"
 #include "openvswitch/dynamic-string.h"
 #include "unixctl.h"
@@ -42,25 +43,14 @@ void __wrap_unixctl_command_register(const char *name, const char *usage,
                                      int min_args, int max_args,
                                      unixctl_cb_func *, void *aux);
 
-static void
-iovtee_show(struct unixctl_conn *conn, int argc, const char *argv[],
-            void *aux OVS_UNUSED)
-{
-    const char *name = argc > 1 ? argv[1] : NULL;
-    struct ds s = DS_EMPTY_INITIALIZER;
+/* Appends to 's' what there is to tell of the port called 'name' or, if that
+ * is NULL, of all ports.  Returns false if there is no such port. */
+typedef bool tell_func(const char *name, bool json, struct ds *s);
 
-    if (netdev_iovtee_show(name, &s) || !name) {
-        unixctl_command_reply(conn, ds_cstr(&s));
-    } else {
-        ds_put_format(&s, "%s: no such port of type iovtee", name);
-        unixctl_command_reply_error(conn, ds_cstr(&s));
-    }
-    ds_destroy(&s);
-}
-
+/* Replies with what 'tell' tells: "[--json] [port]" is in 'argv'. */
 static void
-iovtee_explain(struct unixctl_conn *conn, int argc, const char *argv[],
-               void *aux OVS_UNUSED)
+reply_told(struct unixctl_conn *conn, int argc, const char *argv[],
+           tell_func *tell)
 {
     bool json = argc > 1 && !strcmp(argv[1], "--json");
     const char *name = argc > 1 + json ? argv[1 + json] : NULL;
@@ -69,13 +59,34 @@ iovtee_explain(struct unixctl_conn *conn, int argc, const char *argv[],
     if (argc > 2 && !json) {
         ds_put_format(&s, "usage: %s [--json] [port]", argv[0]);
         unixctl_command_reply_error(conn, ds_cstr(&s));
-    } else if (netdev_iovtee_explain(name, json, &s)) {
+    } else if (tell(name, json, &s)) {
         unixctl_command_reply(conn, ds_cstr(&s));
     } else {
         ds_put_format(&s, "%s: no such port of type iovtee", name);
         unixctl_command_reply_error(conn, ds_cstr(&s));
     }
     ds_destroy(&s);
+}
+
+static bool
+tell_ports(const char *name, bool json, struct ds *s)
+{
+    return (json ? netdev_iovtee_show_json(name, s)
+            : netdev_iovtee_show(name, s) || !name);
+}
+
+static void
+iovtee_show(struct unixctl_conn *conn, int argc, const char *argv[],
+            void *aux OVS_UNUSED)
+{
+    reply_told(conn, argc, argv, tell_ports);
+}
+
+static void
+iovtee_explain(struct unixctl_conn *conn, int argc, const char *argv[],
+               void *aux OVS_UNUSED)
+{
+    reply_told(conn, argc, argv, netdev_iovtee_explain);
 }
 
 static void
@@ -169,8 +180,8 @@ __wrap_unixctl_command_register(const char *name, const char *usage,
 void
 iovtee_unixctl_init(void)
 {
-    unixctl_command_register("iovtee/show", "[port]", 0, 1, iovtee_show,
-                             NULL);
+    unixctl_command_register("iovtee/show", "[--json] [port]", 0, 2,
+                             iovtee_show, NULL);
     unixctl_command_register("iovtee/explain", "[--json] [port]", 0, 2,
                              iovtee_explain, NULL);
     unixctl_command_register("iovtee/check", "", 0, 0, iovtee_check, NULL);

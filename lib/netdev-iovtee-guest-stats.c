@@ -100,10 +100,9 @@ iovtee_guest_port_judge_exposure(struct iovtee_guest_port *port)
     }
 }
 
-/* Adds up the counters of all transmit queues of the guest. */
-static void
-sum_tx_counters(struct iovtee_guest_port *port,
-                struct iovtee_txvq_counters *sum)
+void
+iovtee_guest_port_sum_tx_counters(struct iovtee_guest_port *port,
+                                  struct iovtee_txvq_counters *sum)
 {
     memset(sum, 0, sizeof *sum);
     for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
@@ -126,7 +125,7 @@ netdev_iovtee_guest_get_stats(const struct netdev *netdev,
 
     memset(stats, 0xff, sizeof *stats);
     iovtee_guest_port_sum_counters(port, &sum);
-    sum_tx_counters(port, &tx_sum);
+    iovtee_guest_port_sum_tx_counters(port, &tx_sum);
     iovtee_ringstats_clear_netdev(stats);
     iovtee_ringstats_add_netdev_tx(&sum.ring, stats);
     iovtee_ringstats_add_netdev_rx(&tx_sum.ring, stats);
@@ -225,7 +224,7 @@ netdev_iovtee_guest_get_custom_stats(const struct netdev *netdev,
     add_counter("tx_invalid_hwol_drops", stats.tx_invalid_hwol_drops, &c);
 
     iovtee_guest_port_sum_counters(port, &sum);
-    sum_tx_counters(port, &tx_sum);
+    iovtee_guest_port_sum_tx_counters(port, &tx_sum);
     add_iovtee_counters(&c, &sum, &tx_sum);
 
     c.prefix = NULL;
@@ -460,7 +459,7 @@ netdev_iovtee_guest_show(struct netdev_iovtee *dev, struct ds *s)
     }
     iovtee_guest_port_sum_counters(port, &sum);
     show_counters(&sum, s);
-    sum_tx_counters(port, &tx_sum);
+    iovtee_guest_port_sum_tx_counters(port, &tx_sum);
     show_tx_counters(&tx_sum, s);
     free(why);
     free(peer);

@@ -70,6 +70,10 @@ char *iovtee_guest_port_why_copied(struct iovtee_guest_port *);
 void iovtee_guest_port_sum_counters(struct iovtee_guest_port *,
                                     struct iovtee_rxvq_counters *);
 
+/* The same for its transmit queues. */
+void iovtee_guest_port_sum_tx_counters(struct iovtee_guest_port *,
+                                       struct iovtee_txvq_counters *);
+
 /* Warns if much of what the guest can read is not for it.  Called from time to
  * time. */
 void iovtee_guest_port_judge_exposure(struct iovtee_guest_port *);

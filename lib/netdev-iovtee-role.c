@@ -53,6 +53,17 @@ netdev_iovtee_cast(const struct netdev *netdev)
     return CONTAINER_OF(netdev, struct netdev_iovtee, up);
 }
 
+/* Returns what of the configuration of 'dev', which works, is not in effect,
+ * or NULL.  The caller frees it. */
+char *
+netdev_iovtee_problem(const struct netdev_iovtee *dev)
+{
+    if (dev->problem) {
+        return xstrdup(dev->problem);
+    }
+    return dev->role && dev->role->remark ? dev->role->remark(dev) : NULL;
+}
+
 /* Makes 'problem', a sentence that the netdev takes over, what the status says
  * of the configuration of 'dev', which goes on as it is.  NULL if all is
  * well. */

@@ -98,6 +98,7 @@ struct netdev_iovtee_global {
 extern struct netdev_iovtee_global netdev_iovtee_global;
 
 struct netdev_iovtee *netdev_iovtee_cast(const struct netdev *);
+char *netdev_iovtee_problem(const struct netdev_iovtee *);
 void netdev_iovtee_set_problem(struct netdev_iovtee *, char *problem);
 char *netdev_iovtee_unknown_option(const struct smap *,
                                    const char *const known[], size_t n);

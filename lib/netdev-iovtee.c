@@ -63,8 +63,6 @@ static struct ovs_list all OVS_GUARDED_BY(all_mutex)
 
 static const struct netdev_class netdev_iovtee_class;
 
-static char *get_problem(const struct netdev_iovtee *);
-
 void
 netdev_iovtee_register(void)
 {
@@ -150,7 +148,7 @@ netdev_iovtee_show(const char *name, struct ds *s)
         } else {
             ds_put_cstr(s, "not configured\n");
         }
-        problem = get_problem(dev);
+        problem = netdev_iovtee_problem(dev);
         if (problem) {
             ds_put_format(s, "  problem: %s\n", problem);
             free(problem);
@@ -184,17 +182,6 @@ netdev_iovtee_check(void)
     }
     ovs_mutex_unlock(&all_mutex);
     return s.length ? ds_steal_cstr(&s) : NULL;
-}
-
-/* Returns what of the configuration of 'dev', which works, is not in effect,
- * or NULL.  The caller frees it. */
-static char *
-get_problem(const struct netdev_iovtee *dev)
-{
-    if (dev->problem) {
-        return xstrdup(dev->problem);
-    }
-    return dev->role && dev->role->remark ? dev->role->remark(dev) : NULL;
 }
 
 /* Brings the guest port 'name', or all of them if it is NULL, administratively
@@ -628,7 +615,7 @@ netdev_iovtee_get_status(const struct netdev *netdev, struct smap *args)
         return ENODEV;
     }
     smap_add(args, "role", dev->role->name);
-    problem = get_problem(dev);
+    problem = netdev_iovtee_problem(dev);
     if (problem) {
         smap_add_nocopy(args, xstrdup("problem"), problem);
     }

@@ -531,8 +531,9 @@ new_device(int vid)
     }
     rte_vhost_get_negotiated_features(vid, &features);
     node = rte_vhost_get_numa_node(vid);
-    VLOG_INFO_RL(&info_rl, "%s: guest is ready, features 0x%016"PRIx64
-                 ", NUMA node %d", s->port, features, node);
+    VLOG_INFO_RL(&info_rl, "%s: vHost Device '%s' has been added on numa node "
+                 "%d, features 0x%016"PRIx64, s->port, s->path, node,
+                 features);
 
     ovs_mutex_lock(&s->fsm_mutex);
     s->announced = true;
@@ -583,7 +584,8 @@ destroy_device(int vid)
     ovs_mutex_unlock(&s->api_mutex);
 
     atomic_store_relaxed(&s->connected, false);
-    VLOG_INFO_RL(&info_rl, "%s: guest has stopped", s->port);
+    VLOG_INFO_RL(&info_rl, "%s: vHost Device '%s' has been removed", s->port,
+                 s->path);
     notify_owner(s);
     iovtee_session_rcu_exit__();
 }
@@ -605,8 +607,10 @@ set_ready(struct iovtee_session *s, uint32_t i, bool ready)
     if (!iovtee_ring_is_rx(i)) {
         atomic_store_relaxed(&s->txq_enabled[i / 2], ready);
     }
-    VLOG_INFO_RL(&info_rl, "%s: %s queue %"PRIu32" is now %s", s->port,
-                 session_vring_kind(i), i / 2, ready ? "enabled" : "disabled");
+    VLOG_INFO_RL(&info_rl, "%s: State of queue %"PRIu32" ( %s_qid %"PRIu32" ) "
+                 "of vhost device '%s' changed to '%s'", s->port, i,
+                 i % 2 ? "rx" : "tx", i / 2, s->path,
+                 ready ? "enabled" : "disabled");
     return true;
 }
 
@@ -658,8 +662,8 @@ destroy_connection(int vid)
     if (s) {
         iovtee_session_forget__(s);
         iovtee_session_detach__(s);
-        VLOG_INFO_RL(&info_rl, "%s: front-end %d has disconnected",
-                     s->port, vid);
+        VLOG_INFO_RL(&info_rl, "%s: vHost Device '%s' connection has been "
+                     "destroyed", s->port, s->path);
         notify_owner(s);
         iovtee_session_rcu_exit__();
     }

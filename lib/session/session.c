@@ -257,8 +257,16 @@ iovtee_session_open(const struct iovtee_session_config *config,
         iovtee_session_close(s);
         return error;
     }
-    VLOG_INFO("%s: %s vhost-user socket %s", s->port,
-              s->server ? "listening on" : "waiting for", s->path);
+
+    /* People's alarms know these sentences, and those in session-events.c,
+     * from ports of type dpdkvhostuserclient. */
+    if (s->server) {
+        VLOG_INFO("%s: Socket %s created for vhost-user port %s", s->port,
+                  s->path, s->port);
+    } else {
+        VLOG_INFO("%s: vHost User device '%s' created in 'client' mode, "
+                  "using client socket '%s'", s->port, s->port, s->path);
+    }
     *sp = s;
     return 0;
 }

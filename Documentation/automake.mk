@@ -43,3 +43,39 @@ DOC_PLOTS = \
 	Documentation/topics/benchmarks/throughput-past-caches-throughput.svg \
 	Documentation/topics/benchmarks/throughput-throughput.svg \
 	Documentation/topics/benchmarks/zero-loss-throughput-values.svg
+
+# Manual pages
+# ------------
+
+man_MANS = \
+	Documentation/ovs-vswitchd-iovtee.8 \
+	Documentation/ovs-vswitchd-iovtee.conf.db.5
+CLEANFILES += \
+	$(man_MANS) \
+	Documentation/iovtee.ovsschema
+EXTRA_DIST += \
+	build-aux/schema-excerpt \
+	vswitchd/ovs-vswitchd-iovtee.8.in
+
+Documentation/ovs-vswitchd-iovtee.8: \
+	$(srcdir)/vswitchd/ovs-vswitchd-iovtee.8.in \
+	$(srcdir)/lib/iovtee-unixctl.man Makefile
+	$(AM_V_GEN)$(MKDIR_P) Documentation && \
+	$(SED) -e 's/[@]VERSION@/$(VERSION)/;s/[@]OVS_VERSION@/$(OVS_VERSION)/' \
+	    -e '/^[@]COMMANDS@$$/{r $(srcdir)/lib/iovtee-unixctl.man' \
+	    -e 'd;}' $(srcdir)/vswitchd/ovs-vswitchd-iovtee.8.in > $@.tmp && \
+	mv $@.tmp $@
+
+# By Open vSwitch's own tool, so that it looks like ovs-vswitchd.conf.db(5).
+Documentation/ovs-vswitchd-iovtee.conf.db.5: \
+	$(srcdir)/vswitchd/iovtee.xml $(srcdir)/build-aux/schema-excerpt \
+	$(OVS_BUILT)
+	$(AM_V_GEN)$(MKDIR_P) Documentation && \
+	python3 $(srcdir)/build-aux/schema-excerpt \
+	    $(OVS_DIR)/src/vswitchd/vswitch.ovsschema \
+	    $(srcdir)/vswitchd/iovtee.xml > Documentation/iovtee.ovsschema && \
+	PYTHONPATH=$(OVS_DIR)/src/python PYTHONDONTWRITEBYTECODE=yes \
+	    python3 $(OVS_DIR)/src/ovsdb/ovsdb-doc --version=$(OVS_VERSION) \
+	        Documentation/iovtee.ovsschema $(srcdir)/vswitchd/iovtee.xml \
+	    > $@.tmp && \
+	mv $@.tmp $@

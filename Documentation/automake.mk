@@ -29,7 +29,8 @@ DOC_SOURCE = \
 	Documentation/topics/benchmarks.rst \
 	Documentation/topics/evidence.rst \
 	Documentation/topics/iovtee.rst \
-	Documentation/topics/nic-drivers.rst
+	Documentation/topics/nic-drivers.rst \
+	Documentation/topics/packages.rst
 
 DOC_PLOTS = \
 	Documentation/topics/benchmarks/bursts-values.svg \

@@ -19,6 +19,7 @@ case ${debian-} in
     "debian 12 "*) check_packages="$check_packages libclang-rt-14-dev" ;;
     *) check_packages="$check_packages libclang-rt-dev" ;;
 esac
+deb_packages="debhelper debootstrap dpkg-dev fakeroot lintian"
 check_hugepages=1280            # For one system test at a time.
 passed=0
 failed=0
@@ -372,6 +373,8 @@ nightly () {
         pci "Tests with a PCI NIC, $nic" check-pci-matrix "$nic"
     done
     counted "Fuzzers" fuzz "${as_owner[@]}"
+    need_packages $deb_packages
+    counted "Packages" check-deb
     suite_jobs=$((2 * jobs))
     suite "Open vSwitch's tests" "$build" check-ovs-long "${as_owner[@]}"
     bench "Benchmarks" bench

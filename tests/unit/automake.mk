@@ -88,6 +88,7 @@ tests_unit_test_vring_notify_LDADD = lib/libiovtee-core.a
 # A unit program that needs DPDK or Open vSwitch's library, too, is like these.
 check_PROGRAMS += tests/unit/test-border
 tests_unit_test_border_SOURCES = \
+	tests/unit/border-fixture.h \
 	tests/unit/test-border.c \
 	tests/unit/unit-eal.h \
 	tests/unit/unit.h
@@ -100,6 +101,23 @@ tests_unit_test_border_DEPENDENCIES = \
 	$(lib_libiovtee_border_a_OBJECTS) \
 	$(UNIT_OVS_BUILT)
 tests_unit_test_border_LINK = \
+	$(OVS_LINK) $(IOVTEE_BORDER_WRAPS) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-border-diverted
+tests_unit_test_border_diverted_SOURCES = \
+	tests/unit/border-fixture.h \
+	tests/unit/test-border-diverted.c \
+	tests/unit/unit-eal.h \
+	tests/unit/unit.h
+tests_unit_test_border_diverted_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_border_diverted_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_border_diverted_LDADD = \
+	$(lib_libiovtee_border_a_OBJECTS) \
+	$(UNIT_OVS_LIBS)
+tests_unit_test_border_diverted_DEPENDENCIES = \
+	$(lib_libiovtee_border_a_OBJECTS) \
+	$(UNIT_OVS_BUILT)
+tests_unit_test_border_diverted_LINK = \
 	$(OVS_LINK) $(IOVTEE_BORDER_WRAPS) $(LDFLAGS) -o $@
 
 check_PROGRAMS += tests/unit/test-dp-packet
@@ -351,6 +369,7 @@ UNIT_OVS_LIBS = \
 	$(OVS_BUILD)/lib/libopenvswitch.la
 
 $(tests_unit_test_border_OBJECTS) \
+$(tests_unit_test_border_diverted_OBJECTS) \
 $(tests_unit_test_dp_packet_OBJECTS) \
 $(tests_unit_test_hostpool_OBJECTS) \
 $(tests_unit_test_nic_OBJECTS) \

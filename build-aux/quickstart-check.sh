@@ -14,7 +14,8 @@
 
 # The tests of "quickstart check" and "quickstart nightly".
 
-check_packages="clang gnuplot-nox qemu-system-x86 tcpdump"
+check_packages="clang gnuplot-nox python3-openvswitch qemu-system-x86
+    tcpdump"
 case ${debian-} in
     "debian 12 "*) check_packages="$check_packages libclang-rt-14-dev" ;;
     *) check_packages="$check_packages libclang-rt-dev" ;;

@@ -88,6 +88,13 @@ enum { IOVTEE_RESIZE_EXTRA = IOVTEE_HAS_RESIZE ? 64 : 0 };
     flow_compose(PACKET, FLOW, L7, L7_LEN, false)
 #endif
 
+/* odp_execute_init(), where there is something to choose. */
+#if IOVTEE_OVS < 400
+#define iovtee_odp_execute_init() odp_execute_init()
+#else
+#define iovtee_odp_execute_init() ((void) 0)
+#endif
+
 /* What a guest port can do if userspace TSO is on.  A virtio header has no
  * place for the checksum of an IP header, nor for one that is not the
  * Internet's, as SCTP's.  Before IOVTEE_CSUM_ALWAYS no packet asks for the

@@ -220,7 +220,7 @@ df_ops_init(void)
     ovs_assert(area != MAP_FAILED);
     ovs_assert(!mprotect(area + page, page, PROT_NONE));
     full = ALIGNED_CAST(struct full_miniflow *, area + page - sizeof *full);
-    odp_execute_init();
+    iovtee_odp_execute_init();
 }
 
 const struct df_op df_near_ops[] = {

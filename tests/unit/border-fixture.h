@@ -62,7 +62,7 @@ init(void)
                                  sizeof(struct dp_packet)
                                  - sizeof(struct rte_mbuf), 0, 0);
     CHECK(mp);
-    odp_execute_init();
+    iovtee_odp_execute_init();
     memset(&flow, 0, sizeof flow);
     flow.packet_type = htonl(PT_ETH);
     flow.dl_type = htons(ETH_TYPE_IP);

@@ -333,7 +333,7 @@ test_random(void)
 
 /* PMD threads and the main thread at work while guests come and go. */
 
-static atomic_bool race_over = ATOMIC_VAR_INIT(false);
+static atomic_bool race_over = false;
 
 static bool
 is_race_over(void)
@@ -436,7 +436,7 @@ test_race(void)
 
 /* Whoever sees that a guest is connected sees the rest of it, too. */
 
-static atomic_uint n_seen = ATOMIC_VAR_INIT(0);
+static atomic_uint n_seen = 0;
 
 static void *
 watch(void *aux OVS_UNUSED)

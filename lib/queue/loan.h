@@ -55,8 +55,8 @@ struct iovtee_loan {
  *
  * If it is not delivered then a copy was spared that nobody would have made,
  * and there are more shells to take care of.  A frame of any length takes
- * about as long as one of 64 bytes that is delivered saves; but the guest could
- * read it as well, and the more of it the longer it is. */
+ * about as long as one of 64 bytes that is delivered saves; but the guest
+ * could read it as well, and the more of it the longer it is. */
 #define IOVTEE_LOAN_FIRST_TWIN 128
 #define IOVTEE_LOAN_NEXT_TWIN 384
 #define IOVTEE_LOAN_ELSEWHERE 2         /* Times its length. */

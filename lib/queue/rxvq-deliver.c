@@ -260,8 +260,8 @@ deliver_copy(struct iovtee_rxvq *vq, struct dp_packet *packet)
 }
 
 /* Makes the checksum that 'packet', which is about to be copied, asks for what
- * goes with its virtio header: the sum of the pseudo-header, which Open vSwitch
- * leaves out, or the checksum itself if the guest takes no other. */
+ * goes with its virtio header: the sum of the pseudo-header, which Open
+ * vSwitch leaves out, or the checksum itself if the guest takes no other. */
 static void
 prepare_csum(const struct iovtee_rxvq *vq, struct dp_packet *packet)
 {

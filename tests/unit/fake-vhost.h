@@ -27,8 +27,8 @@
  * held, as DPDK 22.11's do.
  *
  * What would hurt the real thing ends the test: to ask for a memory table that
- * does not exist, or to wait for an access lock from a callback that runs under
- * it.
+ * does not exist, or to wait for an access lock from a callback that runs
+ * under it.
  *
  * Threads: one plays the front-end, any may do what PMD threads and the main
  * thread do.  A test that has several sets 'fake_vhost_has_threads'; then the

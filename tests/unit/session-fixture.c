@@ -130,8 +130,8 @@ ring_start(void *aux, unsigned int i, const struct iovtee_ring_setup *ring)
               && c->avail_gpa == r->config.avail_gpa
               && c->used_gpa == r->config.used_gpa
               && c->size == r->config.size);
-        say("  start %s again, interrupt %s%s\n", name_ring(i), name_fd(ring->callfd),
-            ring->log.mark ? ", logged" : "");
+        say("  start %s again, interrupt %s%s\n", name_ring(i),
+            name_fd(ring->callfd), ring->log.mark ? ", logged" : "");
     } else {
         r->config = *c;
         r->config.transmit = !iovtee_ring_is_rx(i);

@@ -222,7 +222,8 @@ test_cost(void)
     for (int i = 0; i < 1000; i++) {
         CHECK(!judge(&lend, 8, 8 * 256, 8 * 256) && !lend.paused);
     }
-    CHECK(iovtee_lend_percent(&lend) == 50 || iovtee_lend_percent(&lend) == 49);
+    CHECK(iovtee_lend_percent(&lend) == 50
+          || iovtee_lend_percent(&lend) == 49);
     judge(&lend, 1000, 64000, 128000);
     CHECK(lend.paused && iovtee_lend_percent(&lend) == 33);
     for (int i = 0; i < 1000; i++) {

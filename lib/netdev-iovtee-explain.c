@@ -15,8 +15,8 @@
  */
 
 /* The conditions of zero-copy, in the order in which to look at them: the
- * host's, the NIC's, the guest's, and what the traffic makes of it.  Each names
- * what was found, what should be and what to do.  For the main thread. */
+ * host's, the NIC's, the guest's, and what the traffic makes of it.  Each
+ * names what was found, what should be and what to do.  For the main thread. */
 
 #include <config.h>
 
@@ -36,7 +36,6 @@
 #include "netdev-iovtee-guest-stats.h"
 #include "nic/nic.h"
 #include "openvswitch/json.h"
-#include "openvswitch/shash.h"
 #include "session/session.h"
 #include "tee/tee.h"
 #include "timeval.h"
@@ -60,20 +59,26 @@ static void explain_guest(const struct netdev_iovtee *,
 static void explain_traffic(struct iovtee_guest_port *,
                             struct iovtee_explanation *);
 
-/* Hands 'e' over to 's' or, if it is nonnull, to 'array'. */
+/* Where what is explained goes. */
+struct output {
+    struct json *array;         /* If this is NULL... */
+    struct ds *s;               /* ...then here, as text. */
+};
+
+/* Hands 'e' over to 'out'. */
 static void
-finish(struct iovtee_explanation *e, struct json *array, struct ds *s)
+finish(struct iovtee_explanation *e, const struct output *out)
 {
-    if (array) {
-        json_array_add(array, iovtee_explanation_to_json(e));
+    if (out->array) {
+        json_array_add(out->array, iovtee_explanation_to_json(e));
     } else {
-        iovtee_explanation_format(e, s);
+        iovtee_explanation_format(e, out->s);
     }
     iovtee_explanation_destroy(e);
 }
 
 static void
-explain_port(struct netdev_iovtee *dev, struct json *array, struct ds *s)
+explain_port(struct netdev_iovtee *dev, void *out)
 {
     struct iovtee_explanation e;
 
@@ -89,40 +94,24 @@ explain_port(struct netdev_iovtee *dev, struct json *array, struct ds *s)
         explain_guest(dev, &e);
         explain_traffic(dev->guest, &e);
     }
-    finish(&e, array, s);
+    finish(&e, out);
 }
 
 bool
 netdev_iovtee_explain(const char *name, bool json, struct ds *s)
 {
-    struct shash ports = SHASH_INITIALIZER(&ports);
     struct json *array = json ? json_array_create_empty() : NULL;
-    const struct shash_node **nodes;
-    bool found = !name;
+    struct output out = { .array = array, .s = s };
+    bool found;
 
     if (!name) {
         struct iovtee_explanation e;
 
         iovtee_explanation_init(&e, "host", "this machine");
         explain_host(&e);
-        finish(&e, array, s);
+        finish(&e, &out);
     }
-
-    netdev_get_devices(netdev_iovtee_global.class, &ports);
-    nodes = shash_sort(&ports);
-    for (size_t i = 0; i < shash_count(&ports); i++) {
-        struct netdev *netdev = nodes[i]->data;
-        struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
-
-        if (dev->role && (!name || !strcmp(name, netdev_get_name(netdev)))) {
-            explain_port(dev, array, s);
-            found = true;
-        }
-        netdev_close(netdev);
-    }
-    free(nodes);
-    shash_destroy(&ports);
-
+    found = netdev_iovtee_foreach(name, explain_port, &out);
     if (array) {
         json_to_ds(array, JSSF_PRETTY | JSSF_SORT, s);
         json_destroy(array);
@@ -490,28 +479,26 @@ explain_guest(const struct netdev_iovtee *dev, struct iovtee_explanation *e)
 
 /* Traffic. */
 
-/* Stores in 'n' what is counted for 'port': first what was delivered in place,
- * then what was copied, by reason. */
+/* Stores in 'n' what 'sum' says: first what was delivered in place, then what
+ * was copied, by reason. */
 static void
-get_counters(struct iovtee_guest_port *port,
+get_counters(const struct iovtee_rxvq_counters *sum,
              uint64_t n[IOVTEE_RECENT_COUNTERS])
 {
-    struct iovtee_rxvq_counters sum;
-
-    iovtee_guest_port_sum_counters(port, &sum);
     memset(n, 0, IOVTEE_RECENT_COUNTERS * sizeof *n);
-    n[0] = sum.zero_copied;
+    n[0] = sum->zero_copied;
     for (int i = 0; i < IOVTEE_N_COPY_REASONS; i++) {
-        n[1 + i] = sum.copied[i];
+        n[1 + i] = sum->copied[i];
     }
 }
 
 void
-netdev_iovtee_explain_sample(struct iovtee_guest_port *port)
+netdev_iovtee_explain_sample(struct iovtee_guest_port *port,
+                             const struct iovtee_rxvq_counters *sum)
 {
     uint64_t n[IOVTEE_RECENT_COUNTERS];
 
-    get_counters(port, n);
+    get_counters(sum, n);
     iovtee_recent_add(&port->recent, time_msec(), n);
 }
 
@@ -520,11 +507,13 @@ explain_traffic(struct iovtee_guest_port *port, struct iovtee_explanation *e)
 {
     uint64_t n[IOVTEE_RECENT_COUNTERS], grown[IOVTEE_RECENT_COUNTERS];
     struct ds s = DS_EMPTY_INITIALIZER;
+    struct iovtee_rxvq_counters now;
     struct iovtee_condition *c;
     long long int ms;
     uint64_t sum = 0;
 
-    get_counters(port, n);
+    iovtee_guest_port_sum_counters(port, &now);
+    get_counters(&now, n);
     ms = iovtee_recent_get(&port->recent, time_msec(), n, grown);
     for (int i = 0; i < IOVTEE_RECENT_COUNTERS; i++) {
         sum += grown[i];

@@ -24,13 +24,16 @@
 
 struct ds;
 struct iovtee_guest_port;
+struct iovtee_rxvq_counters;
 
 /* Appends to 's' what there is to say of the port called 'name' or, if that is
  * NULL, of the host and of all ports; as JSON if 'json'.  Returns false if
  * there is no such port. */
 bool netdev_iovtee_explain(const char *name, bool json, struct ds *s);
 
-/* To be called every second or so: remembers what is counted for a guest. */
-void netdev_iovtee_explain_sample(struct iovtee_guest_port *);
+/* To be called every second or so: remembers what the receive queues of a
+ * guest have counted. */
+void netdev_iovtee_explain_sample(struct iovtee_guest_port *,
+                                  const struct iovtee_rxvq_counters *);
 
 #endif /* netdev-iovtee-explain.h */

@@ -75,14 +75,13 @@ n_delivered(const struct iovtee_rxvq_counters *sum)
 }
 
 void
-iovtee_guest_port_judge_exposure(struct iovtee_guest_port *port)
+iovtee_guest_port_judge_exposure(struct iovtee_guest_port *port,
+                                 const struct iovtee_rxvq_counters *sum)
 {
     const char *name = netdev_get_name(port->guest->netdev);
     struct iovtee_exposure *e = &port->exposure;
-    struct iovtee_rxvq_counters sum;
 
-    iovtee_guest_port_sum_counters(port, &sum);
-    if (!iovtee_exposure_judge(e, n_delivered(&sum), sum.exposed)) {
+    if (!iovtee_exposure_judge(e, n_delivered(sum), sum->exposed)) {
         return;
     }
     if (e->high) {
@@ -189,8 +188,8 @@ add_iovtee_counters(struct counters *c, const struct iovtee_rxvq_counters *sum,
     add_counter("fillers", sum->fillers, c);
 }
 
-/* Adds the counters of the ring of queue 'q'.  'direction' is that of the port,
- * which is not that of the guest. */
+/* Adds the counters of the ring of queue 'q'.  'direction' is that of the
+ * port, which is not that of the guest. */
 static void
 add_ring_counters(struct counters *c, const char *direction, unsigned int q,
                   const struct iovtee_ringstats *ring)

@@ -76,7 +76,8 @@ void iovtee_guest_port_sum_tx_counters(struct iovtee_guest_port *,
 
 /* Warns if much of what the guest can read is not for it.  Called from time to
  * time. */
-void iovtee_guest_port_judge_exposure(struct iovtee_guest_port *);
+void iovtee_guest_port_judge_exposure(struct iovtee_guest_port *,
+                                      const struct iovtee_rxvq_counters *);
 
 /* Operations of the role. */
 int netdev_iovtee_guest_get_stats(const struct netdev *,

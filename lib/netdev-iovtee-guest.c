@@ -316,9 +316,12 @@ guest_run(struct netdev_iovtee *dev)
         netdev_change_seq_changed(&dev->up);
     }
     if (time_msec() >= port->next_look) {
+        struct iovtee_rxvq_counters sum;
+
         port->next_look = time_msec() + STATUS_INTERVAL;
-        iovtee_guest_port_judge_exposure(port);
-        netdev_iovtee_explain_sample(port);
+        iovtee_guest_port_sum_counters(port, &sum);
+        iovtee_guest_port_judge_exposure(port, &sum);
+        netdev_iovtee_explain_sample(port, &sum);
     }
 }
 

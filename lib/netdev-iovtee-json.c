@@ -26,7 +26,6 @@
 #include "nic/nic.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
-#include "openvswitch/shash.h"
 #include "session/session.h"
 #include "tee/tee.h"
 #include "util.h"
@@ -34,29 +33,18 @@
 static struct json *nic_to_json(struct netdev_iovtee *);
 static struct json *guest_to_json(struct netdev_iovtee *);
 
+static void
+add_port(struct netdev_iovtee *dev, void *array)
+{
+    json_array_add(array, (dev->role == &netdev_iovtee_nic_role
+                           ? nic_to_json(dev) : guest_to_json(dev)));
+}
+
 bool
 netdev_iovtee_show_json(const char *name, struct ds *s)
 {
-    struct shash ports = SHASH_INITIALIZER(&ports);
     struct json *array = json_array_create_empty();
-    const struct shash_node **nodes;
-    bool found = !name;
-
-    netdev_get_devices(netdev_iovtee_global.class, &ports);
-    nodes = shash_sort(&ports);
-    for (size_t i = 0; i < shash_count(&ports); i++) {
-        struct netdev *netdev = nodes[i]->data;
-        struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
-
-        if (dev->role && (!name || !strcmp(name, netdev_get_name(netdev)))) {
-            json_array_add(array, (dev->role == &netdev_iovtee_nic_role
-                                   ? nic_to_json(dev) : guest_to_json(dev)));
-            found = true;
-        }
-        netdev_close(netdev);
-    }
-    free(nodes);
-    shash_destroy(&ports);
+    bool found = netdev_iovtee_foreach(name, add_port, array);
 
     json_to_ds(array, JSSF_PRETTY | JSSF_SORT, s);
     json_destroy(array);

@@ -23,6 +23,7 @@
 #include <errno.h>
 
 #include "nic/nic.h"
+#include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
 #include "ovs-thread.h"
 #include "util.h"
@@ -51,6 +52,33 @@ netdev_iovtee_cast(const struct netdev *netdev)
 {
     ovs_assert(netdev->netdev_class == netdev_iovtee_global.class);
     return CONTAINER_OF(netdev, struct netdev_iovtee, up);
+}
+
+/* Calls 'cb' with 'aux' for the port called 'name' or, if that is NULL, for
+ * every port, in the order of their names, save for those that were never
+ * configured.  Returns false if there is no port 'name'.  Main thread only. */
+bool
+netdev_iovtee_foreach(const char *name, netdev_iovtee_cb *cb, void *aux)
+{
+    struct shash ports = SHASH_INITIALIZER(&ports);
+    const struct shash_node **nodes;
+    bool found = !name;
+
+    netdev_get_devices(netdev_iovtee_global.class, &ports);
+    nodes = shash_sort(&ports);
+    for (size_t i = 0; i < shash_count(&ports); i++) {
+        struct netdev *netdev = nodes[i]->data;
+        struct netdev_iovtee *dev = netdev_iovtee_cast(netdev);
+
+        if (dev->role && (!name || !strcmp(name, netdev_get_name(netdev)))) {
+            cb(dev, aux);
+            found = true;
+        }
+        netdev_close(netdev);
+    }
+    free(nodes);
+    shash_destroy(&ports);
+    return found;
 }
 
 /* Returns what of the configuration of 'dev', which works, is not in effect,

@@ -98,6 +98,10 @@ struct netdev_iovtee_global {
 extern struct netdev_iovtee_global netdev_iovtee_global;
 
 struct netdev_iovtee *netdev_iovtee_cast(const struct netdev *);
+/* What netdev_iovtee_foreach() calls for a port. */
+typedef void netdev_iovtee_cb(struct netdev_iovtee *, void *aux);
+
+bool netdev_iovtee_foreach(const char *name, netdev_iovtee_cb *, void *aux);
 char *netdev_iovtee_problem(const struct netdev_iovtee *);
 void netdev_iovtee_set_problem(struct netdev_iovtee *, char *problem);
 char *netdev_iovtee_unknown_option(const struct smap *,

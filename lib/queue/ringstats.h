@@ -102,6 +102,19 @@ iovtee_ringstats_count(struct iovtee_ringstats *stats, const uint8_t *frame,
     }
 }
 
+/* Adds each member of 'src', 'times', to that of 'dst'.  Both are structures of
+ * 'size' bytes with nothing but uint64_t in them. */
+static inline void
+iovtee_counters_add(void *dst, const void *src, size_t size, uint64_t times)
+{
+    const uint64_t *s = src;
+    uint64_t *d = dst;
+
+    for (size_t i = 0; i < size / sizeof *d; i++) {
+        d[i] += times * s[i];
+    }
+}
+
 /* Counts an interrupt that was sent to the guest. */
 static inline void
 iovtee_ringstats_count_notification(struct iovtee_ringstats *stats)

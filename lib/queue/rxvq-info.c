@@ -23,8 +23,6 @@
 
 #include "util.h"
 
-static void add_all(struct iovtee_rxvq_counters *dst,
-                    const struct iovtee_rxvq_counters *src, uint64_t times);
 
 /* Takes a snapshot of 'vq' for people to read. */
 void
@@ -78,22 +76,8 @@ void
 iovtee_rxvq_counters_add(struct iovtee_rxvq_counters *dst,
                          const struct iovtee_rxvq_counters *src)
 {
-    add_all(dst, src, 1);
-}
-
-/* Adds each member of '*src', 'times', to '*dst'. */
-static void
-add_all(struct iovtee_rxvq_counters *dst,
-        const struct iovtee_rxvq_counters *src, uint64_t times)
-{
-    /* All of it is uint64_t. */
-    uint64_t *d = (uint64_t *) dst;
-    const uint64_t *s = (const uint64_t *) src;
-
-    BUILD_ASSERT_DECL(sizeof *dst % sizeof *d == 0);
-    for (size_t i = 0; i < sizeof *dst / sizeof *d; i++) {
-        d[i] += times * s[i];
-    }
+    BUILD_ASSERT_DECL(sizeof *dst % sizeof(uint64_t) == 0);
+    iovtee_counters_add(dst, src, sizeof *dst, 1);
 }
 
 const char *
@@ -244,8 +228,9 @@ iovtee_rxvq_account(struct iovtee_rxvq *vq)
 
     if (vq->past) {
         ovs_mutex_lock(&vq->past->mutex);
-        add_all(&vq->past->counters, &now, 1);
-        add_all(&vq->past->counters, &told, UINT64_MAX);
+        iovtee_counters_add(&vq->past->counters, &now, sizeof now, 1);
+        iovtee_counters_add(&vq->past->counters, &told, sizeof told,
+                            UINT64_MAX);
         ovs_mutex_unlock(&vq->past->mutex);
     }
 }

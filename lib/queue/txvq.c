@@ -261,14 +261,8 @@ void
 iovtee_txvq_counters_add(struct iovtee_txvq_counters *dst,
                          const struct iovtee_txvq_counters *src)
 {
-    /* All of it is uint64_t. */
-    uint64_t *d = (uint64_t *) dst;
-    const uint64_t *s = (const uint64_t *) src;
-
-    BUILD_ASSERT_DECL(sizeof *dst % sizeof *d == 0);
-    for (size_t i = 0; i < sizeof *dst / sizeof *d; i++) {
-        d[i] += s[i];
-    }
+    BUILD_ASSERT_DECL(sizeof *dst % sizeof(uint64_t) == 0);
+    iovtee_counters_add(dst, src, sizeof *dst, 1);
 }
 
 const char *

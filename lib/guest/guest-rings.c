@@ -104,7 +104,7 @@ rx_start(struct iovtee_guest *guest, unsigned int q,
             .q = q,
             .ring = &ring,
             .inflight = guest->inflight,
-            .past = guest->queues[q].past,
+            .past = queue->past,
         };
 
         vq = iovtee_rxvq_create(&config);

@@ -78,9 +78,11 @@ iovtee_guest_create(struct netdev *netdev)
         ovsrcu_init(&guest->txqs[q].vq, NULL);
     }
     ovs_spin_init(&guest->stats_lock);
+    ovs_mutex_lock(&guest->mutex);
     for (size_t q = 0; q < ARRAY_SIZE(guest->queues); q++) {
         guest->queues[q].past = iovtee_rxvq_past_create();
     }
+    ovs_mutex_unlock(&guest->mutex);
     return guest;
 }
 
@@ -93,11 +95,13 @@ iovtee_guest_destroy(struct iovtee_guest *guest)
         close_session(guest);
         iovtee_tee_destroy(guest->tee);
         iovtee_qos_destroy(&guest->qos);
-        ovs_mutex_destroy(&guest->mutex);
-        ovs_spin_destroy(&guest->stats_lock);
+        ovs_mutex_lock(&guest->mutex);
         for (size_t q = 0; q < ARRAY_SIZE(guest->queues); q++) {
             iovtee_rxvq_past_unref(guest->queues[q].past);
         }
+        ovs_mutex_unlock(&guest->mutex);
+        ovs_mutex_destroy(&guest->mutex);
+        ovs_spin_destroy(&guest->stats_lock);
         free(guest);
     }
 }

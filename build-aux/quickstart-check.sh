@@ -346,9 +346,9 @@ check () {
     suite "Tests of configuring, building and packing" "$build" check-build \
         "${as_owner[@]}"
     suite_jobs=$system_jobs
-    suite "System tests" "$build" check-system
     suite "System tests where memory changes hands, $checked" \
         "$build_sanitizers" check-system-memory
+    suite "System tests, the others" "$build" check-system-rest
     suite_jobs=1
     machine_seconds=1200
     pci "Tests with a PCI NIC behind an IOMMU, emulated, short form" \
@@ -364,11 +364,14 @@ check () {
 nightly () {
     local nic
 
+    choose_system_jobs
     build_all
     suite_seconds=14400
     machine_seconds=14400
-    suite_jobs=1
+    suite_jobs=$system_jobs
+    suite "System tests" "$build" check-system
     suite "System tests, $checked" "$build_sanitizers" check-system
+    suite_jobs=1
     suite "System tests, long forms" "$build" check-long
     for nic in $(make -s -C "$build" print-pci-nics); do
         pci "Tests with a PCI NIC, $nic" check-pci-matrix "$nic"

@@ -203,7 +203,12 @@ check-system: all $(SYSTEM_TESTSUITE) tests/atlocal
 # not.  Those that do the same for long, or for many frames, are for the night.
 check-system-memory:
 	$(MAKE) check-system TESTSUITEFLAGS="-k diversions -k hostile -k life \
-	    -k migration -k zero-copy $(TESTSUITEFLAGS)"
+	    -k zero-copy $(TESTSUITEFLAGS)"
+
+# The others, and those of zero-copy: what users run and see.
+check-system-rest:
+	$(MAKE) check-system TESTSUITEFLAGS="-k !diversions,!hostile,!life \
+	    $(TESTSUITEFLAGS)"
 
 # Each system test, or those that TESTSUITEFLAGS choose, many times; see
 # luck.sh.  For a build with the sanitizers, call it there.
@@ -257,11 +262,10 @@ check-build: all $(BUILD_TESTSUITE) tests/atlocal
 #
 # Without the "hammer": it needs speed, and a guest has a mapping of its own,
 # so that ThreadSanitizer cannot know that it writes to the device's memory.
-# Without the "steps": they are of one thread, and ThreadSanitizer has many
-# more of them.
+# Without long ones that are of one thread.
 TSAN_FLAGS = \
-	-k busfault -k fuzz -k guestmem -k inflight,!steps -k ledger \
-	-k session -k vring,!hammer
+	-k busfault -k fuzz -k guestmem -k inflight,!one-thread -k ledger \
+	-k session,!one-thread -k vring,!hammer
 
 # The programs of these tests.
 TSAN_NEEDS = \
@@ -319,4 +323,4 @@ clean-local:
 .PHONY: check-build check-long check-luck check-nightly check-ovs \
 	check-ovs-long \
 	check-pci check-pci-matrix check-pci-no-iommu check-pci-quick check-system \
-	check-system-memory check-thread-safety check-tsan print-pci-nics
+	check-system-memory check-system-rest check-thread-safety check-tsan print-pci-nics

@@ -115,7 +115,7 @@ $(tests_fuzz_fuzz_txvq_OBJECTS): \
 # Seconds for each of them, and for that of double fetches, and in the short
 # form.
 FUZZ_SECONDS = 600
-FUZZ_QUICK_SECONDS = 30
+FUZZ_QUICK_SECONDS = 20
 
 # CFLAGS of this build are not for clang.
 FUZZ = \

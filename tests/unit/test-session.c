@@ -423,7 +423,7 @@ test_race(void)
     CHECK(!pthread_create(&threads[0], NULL, race_pmd, (void *) 0));
     CHECK(!pthread_create(&threads[1], NULL, race_pmd, (void *) 1));
     CHECK(!pthread_create(&threads[2], NULL, race_main, NULL));
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < UNIT_ROUNDS(500); i++) {
         race_guest();
     }
     atomic_store_relaxed(&race_over, true);
@@ -487,7 +487,7 @@ test_seen(void)
     CHECK(!open_session("vm.sock", false, false));
     fake_vhost_has_threads = true;
     CHECK(!pthread_create(&thread, NULL, watch, NULL));
-    for (unsigned int i = 1; i <= 2000; i++) {
+    for (unsigned int i = 1; i <= UNIT_ROUNDS(2000); i++) {
         fe.vid = fake_vhost_connect("vm.sock");
         send_features(FEATURES);
         send_mem(1, 'p', false);

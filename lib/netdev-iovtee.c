@@ -38,6 +38,7 @@
 #include "openvswitch/vlog.h"
 #include "ovs-thread.h"
 #include "queue/rxvq.h"
+#include "seq.h"
 #include "session/session.h"
 #include "smap.h"
 #include "sset.h"
@@ -53,8 +54,10 @@ VLOG_DEFINE_THIS_MODULE(netdev_iovtee);
 /* While there are queues that are retired, they are looked at so often. */
 #define RETIRED_INTERVAL 100    /* Milliseconds. */
 
-/* How many there are.  Main thread only. */
+/* How many there are, and what says that another one has come, as of the last
+ * look.  Main thread only. */
 static size_t n_retired;
+static uint64_t retired_seqno;
 
 /* All netdevs of the class. */
 static struct ovs_mutex all_mutex = OVS_MUTEX_INITIALIZER;
@@ -268,6 +271,7 @@ fetch_retired(void)
     struct iovtee_retired *queues;
     size_t n;
 
+    retired_seqno = seq_read(iovtee_rxvq_retired_seq());
     n_retired = iovtee_rxvq_sweep();
     if (OVS_LIKELY(!n_retired)) {
         return;
@@ -305,6 +309,7 @@ netdev_iovtee_wait(const struct netdev_class *class OVS_UNUSED)
 {
     struct netdev_iovtee *dev;
 
+    seq_wait(iovtee_rxvq_retired_seq(), retired_seqno);
     if (n_retired) {
         poll_timer_wait(RETIRED_INTERVAL);
     }

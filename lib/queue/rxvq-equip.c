@@ -106,17 +106,21 @@ iovtee_rxvq_unequip(struct iovtee_rxvq *vq)
 }
 
 /* Takes the shells of 'vq' away if no NIC needs them and all are home.
- * Returns true if there is nothing to wait for. */
+ * Returns true if there is nothing to wait for here.  A finished queue keeps
+ * its shells to its end, which must not wait for that of shells: only a queue
+ * without references is one whose shells NICs are asked for. */
 static bool
 strip(struct iovtee_rxvq *vq)
 {
     struct iovtee_shells *row = NULL;
-    bool done;
+    bool finished, done;
 
     ovs_spin_lock(&vq->lock);
-    done = vq->n_equipped || (!vq->n_orphans && !vq->ledger.n[IOVTEE_SWITCH]
-                              && !vq->ledger.n[IOVTEE_NIC]);
-    if (done && !vq->n_equipped) {
+    finished = vq->state == IOVTEE_RXVQ_FINISHED;
+    done = vq->n_equipped || finished
+           || (!vq->n_orphans && !vq->ledger.n[IOVTEE_SWITCH]
+               && !vq->ledger.n[IOVTEE_NIC]);
+    if (done && !finished && !vq->n_equipped) {
         row = vq->row;
         vq->row = NULL;
         __atomic_store_n(&vq->shell0, NULL, __ATOMIC_RELAXED);

@@ -29,6 +29,8 @@
 #include <rte_mbuf.h>
 
 #include "openvswitch/vlog.h"
+#include "ovs-thread.h"
+#include "seq.h"
 #include "timeval.h"
 #include "util.h"
 
@@ -137,7 +139,23 @@ iovtee_rxvq_unref(struct iovtee_rxvq *vq)
         ovs_mutex_lock(&retired_mutex);
         ovs_list_push_back(&retired, &vq->retired_node);
         ovs_mutex_unlock(&retired_mutex);
+        seq_change(iovtee_rxvq_retired_seq());
     }
+}
+
+/* Returns what changes when a queue is retired, whichever thread did it, so
+ * that iovtee_rxvq_sweep() is due. */
+struct seq *
+iovtee_rxvq_retired_seq(void)
+{
+    static struct ovsthread_once once = OVSTHREAD_ONCE_INITIALIZER;
+    static struct seq *seq;
+
+    if (ovsthread_once_start(&once)) {
+        seq = seq_create();
+        ovsthread_once_done(&once);
+    }
+    return seq;
 }
 
 /* Frees the retired queues whose last shell is home, and returns how many are

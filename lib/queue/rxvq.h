@@ -410,6 +410,7 @@ struct iovtee_retired {
 };
 
 size_t iovtee_rxvq_sweep(void);
+struct seq *iovtee_rxvq_retired_seq(void);
 size_t iovtee_rxvq_get_retired(struct iovtee_retired **);
 void iovtee_retired_free(struct iovtee_retired *, size_t n);
 

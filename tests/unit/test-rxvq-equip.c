@@ -28,6 +28,7 @@
 
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
+#include "seq.h"
 #include "util.h"
 #include "rxvq-fixture.h"
 
@@ -138,6 +139,41 @@ test_come_and_go(void)
     vq_fixture_destroy(&f);
 }
 
+/* A queue that is gone while a packet of it waits in a NIC is a retired one,
+ * so that the NIC is asked for the packet, and whoever waits is woken. */
+static void
+test_late_packet(void)
+{
+    struct seq *seq = iovtee_rxvq_retired_seq();
+    struct iovtee_retired *retired;
+    uint16_t last_avail, last_used;
+    struct dp_packet *packet;
+    struct vq_fixture f;
+    uint64_t seqno;
+
+    CHECK(iovtee_shells_home() && vq_host_pool());
+    vq_fixture_init(&f, &bare);
+    CHECK(!iovtee_rxvq_equip(f.vq));
+    vq_refill(&f, BUF_LEN);
+    packet = vq_receive(&f, 1514, 1);
+    iovtee_rxvq_unequip(f.vq);
+    CHECK(!iovtee_rxvq_sweep());
+
+    iovtee_rxvq_suspend(f.vq);
+    iovtee_rxvq_finish(f.vq, &last_avail, &last_used);
+    CHECK(!iovtee_rxvq_sweep());
+    seqno = seq_read(seq);
+    iovtee_rxvq_unref(f.vq);
+    CHECK(seq_read(seq) != seqno);
+    CHECK(iovtee_rxvq_sweep() == 1);
+    CHECK(iovtee_rxvq_get_retired(&retired) == 1);
+    CHECK(retired->n_out == 1 && !strcmp(retired->port, "vm0"));
+    iovtee_retired_free(retired, 1);
+    dp_packet_delete(packet);
+    CHECK(!iovtee_rxvq_sweep());
+    vq_fixture_free(&f);
+}
+
 /* As many queues as a large switch has take as many memzones as one. */
 static void
 test_many(void)
@@ -225,6 +261,7 @@ main(int argc, char *argv[])
 {
     static const struct unit_command commands[] = {
         { "come-and-go", test_come_and_go },
+        { "late-packet", test_late_packet },
         { "many", test_many },
         { "no-memory", test_no_memory },
     };

@@ -59,6 +59,7 @@ static int change_device(struct netdev_iovtee *, const struct smap *,
                          char **errp);
 static int apply_config(struct netdev_iovtee *, const struct smap *,
                         char **errp);
+static void choose_ring_size(struct netdev_iovtee *, struct smap *);
 static void track_lower(struct netdev_iovtee *);
 static const char *get_device(const struct smap *);
 static char *exposure(const struct netdev_iovtee *);
@@ -292,6 +293,7 @@ apply_config(struct netdev_iovtee *dev, const struct smap *args_, char **errp)
 
     error = dev->lower->netdev_class->set_config(dev->lower, &args, errp);
     if (!error) {
+        choose_ring_size(dev, &args);
         smap_destroy(&dev->args);
         smap_clone(&dev->args, &args);
         if (!remark) {
@@ -307,6 +309,20 @@ apply_config(struct netdev_iovtee *dev, const struct smap *args_, char **errp)
     free(remark);
     smap_destroy(&args);
     return error;
+}
+
+/* If 'args', which the lower netdev has accepted, leave the length of receive
+ * rings to us, chooses one that suits a guest's buffers. */
+static void
+choose_ring_size(struct netdev_iovtee *dev, struct smap *args)
+{
+    int port_id = netdev_dpdk_get_port_id(dev->lower);
+    unsigned int size = iovtee_nic_default_ring_size(port_id);
+
+    if (size && !smap_get(args, "n_rxq_desc")) {
+        smap_add_format(args, "n_rxq_desc", "%u", size);
+        dev->lower->netdev_class->set_config(dev->lower, args, NULL);
+    }
 }
 
 /* If option 'key' in 'args' is not the size of a ring, for which "dpdk"

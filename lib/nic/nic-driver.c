@@ -55,29 +55,39 @@ struct pci_driver {
                                  * VLAN tags, bytes. */
     uint16_t least_mtu;         /* With a smaller MTU the NIC lets through what
                                  * it does with this one. */
+    uint16_t ring_size;         /* Of a receive ring, unless the user says
+                                 * another one, or 0. */
 };
+
+/* Sizes of receive rings, in descriptors, that suit guests with 256 and more.
+ * Some drivers replace each buffer before they pass on its frame, or all that
+ * are missing at once.  They always have as many as they have descriptors, and
+ * what a guest of 256 can lend is not to be less than that.  With the others
+ * the NIC waits for the guest's. */
+enum { RING_ALWAYS_FULL = 128, RING = 512 };
 
 /* The drivers of PCI devices that were looked at.  What was found is in
  * Documentation/topics/nic-drivers.rst. */
 static const struct pci_driver pci_drivers[] = {
-    { "net_e1000_em", NULL, 0, RTE_ETHER_MTU },
-    { "net_e1000_igb", NULL, 0, RTE_ETHER_MTU },
-    { "net_e1000_igb_vf", NULL, 4, 0 },
-    { "net_ena", NULL, 0, 0 },
-    { "net_i40e", NULL, 4, 0 },
-    { "net_iavf", NULL, 4, 0 },
-    { "net_ice", NULL, 4, 0 },
-    { "net_ixgbe", NULL, 0, RTE_ETHER_MTU },
-    { "net_ixgbe_vf", NULL, 0, 0 },
-    { "net_vmxnet3", NULL, 0, 0 },
+    { "net_e1000_em", NULL, 0, RTE_ETHER_MTU, RING_ALWAYS_FULL },
+    { "net_e1000_igb", NULL, 0, RTE_ETHER_MTU, RING_ALWAYS_FULL },
+    { "net_e1000_igb_vf", NULL, 4, 0, RING_ALWAYS_FULL },
+    { "net_ena", NULL, 0, 0, RING_ALWAYS_FULL },
+    { "net_i40e", NULL, 4, 0, RING },
+    { "net_iavf", NULL, 4, 0, RING },
+    { "net_ice", NULL, 4, 0, RING },
+    { "net_ixgbe", NULL, 0, RTE_ETHER_MTU, RING },
+    { "net_ixgbe_vf", NULL, 0, 0, RING },
+    { "net_vmxnet3", NULL, 0, 0, RING_ALWAYS_FULL },
 
     { "mlx5_pci", "driver looks buffers up in memory regions of its own", 0,
+      0, 0 },
+    { "net_bnxt", "driver frees its buffers while the NIC may write", 0, 0,
       0 },
-    { "net_bnxt", "driver frees its buffers while the NIC may write", 0, 0 },
-    { "net_mana", "driver looks buffers up by their memory pool", 0, 0 },
+    { "net_mana", "driver looks buffers up by their memory pool", 0, 0, 0 },
     { "net_mlx4", "driver looks buffers up in memory regions of its own", 0,
-      0 },
-    { "net_virtio", "driver keeps its buffers when it is stopped", 0, 0 },
+      0, 0 },
+    { "net_virtio", "driver keeps its buffers when it is stopped", 0, 0, 0 },
 };
 
 /* Drivers of virtual devices that may be given the buffers of others.  Most
@@ -132,6 +142,22 @@ iovtee_nic_learn(struct iovtee_nic *nic)
     if (!nic->copy_only) {
         nic->copy_only = driver_verdict(nic, bus);
     }
+}
+
+/* Returns how many descriptors a receive queue of DPDK port 'port_id' had
+ * better have, so that a guest with a ring of usual size can lend it all of
+ * its buffers, or 0 if the number does not matter. */
+unsigned int
+iovtee_nic_default_ring_size(uint16_t port_id)
+{
+    const struct pci_driver *driver;
+    struct rte_eth_dev_info info;
+
+    if (rte_eth_dev_info_get(port_id, &info)) {
+        return 0;
+    }
+    driver = find_pci_driver(info.driver_name);
+    return driver ? driver->ring_size : 0;
 }
 
 /* Returns the longest frame in bytes that 'nic' writes into a buffer. */

@@ -113,6 +113,7 @@ void iovtee_nic_set_tx_early(struct iovtee_nic *, enum iovtee_tx_early);
 unsigned int iovtee_nic_n_rxq(const struct iovtee_nic *);
 int iovtee_nic_numa_id(const struct iovtee_nic *);
 const char *iovtee_nic_driver(const struct iovtee_nic *);
+unsigned int iovtee_nic_default_ring_size(uint16_t port_id);
 bool iovtee_nic_is_vf(const struct iovtee_nic *);
 const char *iovtee_nic_copy_only(const struct iovtee_nic *);
 uint32_t iovtee_nic_max_frame(const struct iovtee_nic *);

@@ -26,6 +26,8 @@ lib_libiovtee_core_a_SOURCES = \
 	lib/nic/lend.h \
 	lib/nic/vf.c \
 	lib/nic/vf.h \
+	lib/queue/shift.c \
+	lib/queue/shift.h \
 	lib/virtio/busfault.c \
 	lib/virtio/busfault.h \
 	lib/virtio/guestmem.c \
@@ -97,6 +99,7 @@ lib_libiovtee_a_SOURCES = \
 	lib/queue/rxvq-equip.c \
 	lib/queue/rxvq-info.c \
 	lib/queue/rxvq-loan.c \
+	lib/queue/rxvq-shift.c \
 	lib/queue/rxvq.c \
 	lib/queue/rxvq.h \
 	lib/queue/shells.c \

@@ -343,7 +343,8 @@ explain_buffers(unsigned int q, const struct iovtee_rxvq_info *info,
                 const struct netdev_iovtee *peer,
                 struct iovtee_explanation *e)
 {
-    uint32_t wanted = iovtee_nic_max_frame(peer->nic) + NET_HDR_LEN;
+    uint32_t wanted = (iovtee_nic_max_frame(peer->nic) + NET_HDR_LEN
+                       + MIN(info->shift, 0));
     const char *nic = netdev_get_name(&peer->up);
     struct iovtee_condition *c;
     int mtu;
@@ -368,6 +369,43 @@ explain_buffers(unsigned int q, const struct iovtee_rxvq_info *info,
         c->remedy = xstrdup("a driver in the guest that posts such buffers: "
                             "see When Zero-Copy Applies in the "
                             "documentation");
+    }
+}
+
+/* Says what tags that are popped or pushed on the way to queue 'q' mean for
+ * it, if there are any. */
+static void
+explain_tags(unsigned int q, const struct iovtee_rxvq_info *info,
+             const struct netdev_iovtee *peer, struct iovtee_explanation *e)
+{
+    uint32_t wanted = (iovtee_nic_max_frame(peer->nic) + NET_HDR_LEN
+                       + info->shift);
+    const char *nic = netdev_get_name(&peer->up);
+    struct iovtee_condition *c;
+    int mtu;
+
+    if (!info->shift) {
+        return;
+    }
+    c = iovtee_explanation_add(e, "VLAN tags", info->cramped_len
+                               ? IOVTEE_UNFULFILLED : IOVTEE_FULFILLED);
+    if (!info->cramped_len) {
+        c->found = xasprintf("queue %u: %d bytes are %s, and frames put that "
+                             "much %s", q, abs(info->shift),
+                             info->shift < 0 ? "popped" : "pushed",
+                             info->shift < 0 ? "earlier" : "later");
+        return;
+    }
+    c->found = xasprintf("queue %u: %d bytes are pushed, for which buffers of "
+                         "%"PRIu32" bytes have no room", q, info->shift,
+                         info->cramped_len);
+    c->wanted = xasprintf("at least %"PRIu32" bytes", wanted);
+    if (info->cramped_len < wanted && !netdev_get_mtu(&peer->up, &mtu)
+        && mtu > wanted - info->cramped_len + RTE_ETHER_MIN_MTU) {
+        c->remedy = xasprintf("ovs-vsctl set Interface %s mtu_request=%u",
+                              nic, mtu - (wanted - info->cramped_len));
+    } else {
+        c->remedy = xstrdup("longer buffers in the guest");
     }
 }
 
@@ -401,8 +439,8 @@ explain_rxq(struct netdev_iovtee *peer, unsigned int rxq, bool always,
     c->found = xasprintf("%u %% of the last ones that receive queue %u of %s "
                          "put into the guest's buffers%s", info.percent, rxq,
                          nic, info.paused ? "; lending is paused" : "");
-    c->wanted = xstrdup("most of them, unchanged, with the guest as the only "
-                        "output of the flow");
+    c->wanted = xstrdup("most of them, with the guest as the only output of "
+                        "the flow");
     c->remedy = (always
                  ? xasprintf("look for in_port(%s) in ovs-appctl "
                              "dpctl/dump-flows --names", nic)
@@ -437,6 +475,7 @@ explain_queue(struct iovtee_guest_port *port, unsigned int q,
     }
     if (peer) {
         explain_buffers(q, &info, peer, e);
+        explain_tags(q, &info, peer, e);
     }
 }
 

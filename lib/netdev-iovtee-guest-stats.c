@@ -321,6 +321,25 @@ netdev_iovtee_guest_get_status(const struct netdev *netdev, struct smap *args)
     return 0;
 }
 
+/* Says where frames begin that the peer puts into the guest's buffers. */
+static void
+show_shift(const struct iovtee_rxvq_info *info, struct ds *s)
+{
+    ds_put_cstr(s, "    frames begin: ");
+    if (info->shift) {
+        ds_put_format(s, "%d bytes %s, as tags are %s on the way",
+                      abs(info->shift), info->shift < 0 ? "earlier" : "later",
+                      info->shift < 0 ? "popped" : "pushed");
+    } else {
+        ds_put_cstr(s, "behind the virtio header");
+    }
+    if (info->cramped_len) {
+        ds_put_format(s, ", for which buffers of %"PRIu32" bytes have no "
+                      "room", info->cramped_len);
+    }
+    ds_put_format(s, " (changes: %"PRIu64")\n", info->n_shifts);
+}
+
 static void
 show_queue(struct iovtee_guest_port *port, unsigned int q, struct ds *s)
 {
@@ -342,6 +361,9 @@ show_queue(struct iovtee_guest_port *port, unsigned int q, struct ds *s)
                       info.n[place]);
     }
     ds_put_cstr(s, "\n");
+    if (info.n_loans) {
+        show_shift(&info, s);
+    }
     if (info.fault != IOVTEE_FAULT_NONE) {
         ds_put_format(s, "    broken: %s\n",
                       iovtee_vring_fault_text(info.fault));

@@ -163,6 +163,11 @@ rxvq_to_json(unsigned int q, const struct iovtee_rxvq_info *info)
         put_count(buffers, iovtee_place_to_string(place), info->n[place]);
     }
     json_object_put(json, "buffers", buffers);
+    json_object_put(json, "shift", json_integer_create(info->shift));
+    put_count(json, "shift_changes", info->n_shifts);
+    if (info->cramped_len) {
+        put_count(json, "no_room_to_shift", info->cramped_len);
+    }
     if (info->fault != IOVTEE_FAULT_NONE) {
         json_object_put_string(json, "broken",
                                iovtee_vring_fault_text(info->fault));

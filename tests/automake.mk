@@ -66,6 +66,7 @@ SYSTEM_TESTSUITE_AT = \
 	tests/system/stats-macros.at \
 	tests/system/tee-macros.at \
 	tests/system/testsuite.at \
+	tests/system/vlan.at \
 	tests/system/zerocopy.at
 
 # Autotest sources of "make check-pci", which needs what "make check-system"

@@ -185,6 +185,15 @@ iovtee_nic_longest_frame(const struct iovtee_nic *nic)
     return MAX(max_frame, overlong_frame(nic, mtu, offloads));
 }
 
+/* Returns how many bytes before a frame the driver of 'nic' writes.  (Of those
+ * that may be given guest buffers one does: it puts a VLAN tag back that the
+ * kernel has taken out.) */
+uint32_t
+iovtee_nic_front(const struct iovtee_nic *nic)
+{
+    return !strcmp(nic->driver, "net_af_packet") ? VLAN_HEADER_LEN : 0;
+}
+
 /* Returns why the driver of 'nic', which is on 'bus', must not be given guest
  * buffers, or NULL if it may. */
 static const char *

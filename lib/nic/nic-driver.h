@@ -26,5 +26,6 @@
 
 void iovtee_nic_learn(struct iovtee_nic *);
 uint32_t iovtee_nic_longest_frame(const struct iovtee_nic *);
+uint32_t iovtee_nic_front(const struct iovtee_nic *);
 
 #endif /* nic-driver.h */

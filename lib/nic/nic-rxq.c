@@ -154,7 +154,7 @@ iovtee_nic_attach(struct iovtee_nic *nic, unsigned int id,
     }
 
     atomic_store_relaxed(&vq->peer_port_id, nic->port_id);
-    loan = iovtee_rxvq_open_loan(vq);
+    loan = iovtee_rxvq_open_loan(vq, iovtee_nic_front(nic));
     ovs_spin_lock(&rxq->gate);
     rxq->vq = iovtee_rxvq_ref(vq);
     rxq->loan = loan;

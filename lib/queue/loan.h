@@ -42,6 +42,8 @@ struct iovtee_loan {
     atomic_uint32_t gain;       /* What was gained by lending, and... */
     atomic_uint32_t cost;       /* ...what it took, in bytes copied. */
 
+    uint32_t front;             /* Bytes before a frame that the driver of the
+                                 * NIC may write.  Set when it is opened. */
     bool used;                  /* By a receive queue of a NIC? */
     bool paused;                /* Is hardly anything lent by it? */
     struct ovs_list node;       /* In 'loans' of the guest's queue. */
@@ -56,9 +58,13 @@ struct iovtee_loan {
  * If it is not delivered then a copy was spared that nobody would have made,
  * and there are more shells to take care of.  A frame of any length takes
  * about as long as one of 64 bytes that is delivered saves; but the guest
- * could read it as well, and the more of it the longer it is. */
+ * could read it as well, and the more of it the longer it is.
+ *
+ * If the guest gets a copy, as its start was moved, then there are the shells,
+ * too, but nobody reads what is not his. */
 #define IOVTEE_LOAN_FIRST_TWIN 128
 #define IOVTEE_LOAN_NEXT_TWIN 384
+#define IOVTEE_LOAN_MOVED 64
 #define IOVTEE_LOAN_ELSEWHERE 2         /* Times its length. */
 
 /* Adds 'n' to '*count', which is one of those above.  Writers hold the lock,
@@ -95,7 +101,15 @@ iovtee_loan_count_in_place(struct iovtee_loan *loan, uint32_t len,
     }
 }
 
-/* Counts a frame of 'len' bytes that was not. */
+/* Counts a frame that was copied to the guest after all. */
+static inline void
+iovtee_loan_count_moved(struct iovtee_loan *loan)
+{
+    iovtee_loan_add(&loan->n_frames, 1);
+    iovtee_loan_add(&loan->cost, IOVTEE_LOAN_MOVED);
+}
+
+/* Counts a frame of 'len' bytes that the guest did not get. */
 static inline void
 iovtee_loan_count_elsewhere(struct iovtee_loan *loan, uint32_t len)
 {

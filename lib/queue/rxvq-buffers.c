@@ -59,7 +59,7 @@ static uint32_t vq_n_lendable(struct iovtee_rxvq *vq, uint32_t want)
 static unsigned int vq_choose(struct iovtee_rxvq *vq, uint16_t heads[],
                               unsigned int n, unsigned int *looks)
     OVS_REQUIRES(vq->lock);
-static void vq_lend(struct iovtee_rxvq *vq, uint16_t head, struct rte_mbuf *)
+static void vq_lend(struct iovtee_rxvq *vq, uint16_t head, int shift)
     OVS_REQUIRES(vq->lock);
 static void vq_judge_again(struct iovtee_rxvq *vq, uint32_t need)
     OVS_REQUIRES(vq->lock);
@@ -79,11 +79,11 @@ iovtee_rxvq_post(struct iovtee_rxvq *vq, void *objs[], unsigned int n,
                  bool all, uint32_t max_frame, struct iovtee_loan *loan,
                  bool *unfit)
 {
-    uint32_t need = vq->hdr_len + max_frame;
     unsigned int looks = n + IOVTEE_RXVQ_MAX_UNFIT;
     unsigned int got = 0;
-    uint32_t have;
+    uint32_t have, need;
     bool zero_copy;
+    int shift;
 
     /* An mbuf cannot describe a buffer that holds a frame of just any
      * length. */
@@ -103,6 +103,8 @@ iovtee_rxvq_post(struct iovtee_rxvq *vq, void *objs[], unsigned int n,
         *unfit = true;
         return 0;
     }
+    shift = iovtee_rxvq_aim(vq, loan);
+    need = vq->hdr_len + MIN(shift, 0) + max_frame;
     if (OVS_UNLIKELY(need != vq->need)) {
         vq_judge_again(vq, need);
     }
@@ -119,11 +121,9 @@ iovtee_rxvq_post(struct iovtee_rxvq *vq, void *objs[], unsigned int n,
             break;
         }
         for (unsigned int i = 0; i < k; i++) {
-            struct rte_mbuf *mbuf = &iovtee_rxvq_shell(vq, heads[i])->mbuf;
-
-            vq_lend(vq, heads[i], mbuf);
+            vq_lend(vq, heads[i], shift);
             vq->lent_by[heads[i]] = loan;
-            objs[got++] = mbuf;
+            objs[got++] = &iovtee_rxvq_shell(vq, heads[i])->mbuf;
         }
     }
     iovtee_loan_add(&loan->n_nic, got);
@@ -412,19 +412,33 @@ vq_choose(struct iovtee_rxvq *vq, uint16_t heads[], unsigned int n,
     return k;
 }
 
-/* Puts the shell of 'head', 'mbuf', into posted form.
+/* Puts the shell of 'head' into posted form, for a frame that is to begin
+ * 'shift' bytes behind the place for the virtio header if there is room for
+ * that, which there is if it is negative, or else right behind it.
  *
  * DPDK's rule is that the mbufs in a mempool have one segment, none that
  * follows, and one reference; a shell is no exception, so that these need not
  * be set. */
 static void
-vq_lend(struct iovtee_rxvq *vq, uint16_t head, struct rte_mbuf *mbuf)
+vq_lend(struct iovtee_rxvq *vq, uint16_t head, int shift)
 {
-    const struct iovtee_buf *buf = &vq->bufs[head];
-    uint32_t room = buf->len - vq->hdr_len + RTE_PKTMBUF_HEADROOM;
+    struct rte_mbuf *mbuf = &iovtee_rxvq_shell(vq, head)->mbuf;
+    struct iovtee_buf *buf = &vq->bufs[head];
+    uint32_t start, room;
+
+    if (OVS_UNLIKELY(shift > 0)) {
+        bool fits = buf->len >= vq->need + shift;
+
+        vq->cramped_len = fits ? 0 : buf->len;
+        shift = fits ? shift : 0;
+    }
+    buf->shift = shift;
+    buf->epoch = vq->shift.epoch;
+    start = vq->hdr_len + shift;
+    room = buf->len - start + RTE_PKTMBUF_HEADROOM;
 
     iovtee_ledger_move(&vq->ledger, head, IOVTEE_IDLE, IOVTEE_NIC);
-    mbuf->buf_addr = buf->va + vq->hdr_len - RTE_PKTMBUF_HEADROOM;
+    mbuf->buf_addr = buf->va + start - RTE_PKTMBUF_HEADROOM;
     mbuf->buf_iova = (uintptr_t) mbuf->buf_addr;
     mbuf->buf_len = MIN(room, UINT16_MAX);
     mbuf->data_off = RTE_PKTMBUF_HEADROOM;
@@ -436,7 +450,8 @@ vq_lend(struct iovtee_rxvq *vq, uint16_t head, struct rte_mbuf *mbuf)
 void
 iovtee_rxvq_mark_lent(const struct iovtee_rxvq *vq, uint16_t head)
 {
-    const uint32_t most = UINT16_MAX - RTE_PKTMBUF_HEADROOM + vq->hdr_len;
+    const uint32_t most = (UINT16_MAX - RTE_PKTMBUF_HEADROOM + vq->hdr_len
+                           + IOVTEE_SHIFT_MAX);
 
     iovtee_vring_mark(&vq->vring, vq->bufs[head].va,
                       MIN(vq->bufs[head].len, most));
@@ -462,7 +477,8 @@ static bool
 vq_normalise(struct iovtee_rxvq *vq, struct rte_mbuf *mbuf)
 {
     uint16_t head = iovtee_rxvq_head(vq, (struct dp_packet *) mbuf);
-    uint32_t hidden = RTE_PKTMBUF_HEADROOM - vq->hdr_len;
+    uint32_t hidden = (RTE_PKTMBUF_HEADROOM - vq->hdr_len
+                       - vq->bufs[head].shift);
 
     if (OVS_UNLIKELY(mbuf->data_off < hidden
                      || mbuf->data_off + mbuf->data_len > mbuf->buf_len)) {
@@ -498,6 +514,25 @@ iovtee_rxvq_report(void *vq_, enum iovtee_border_event event, unsigned int n)
     ovs_spin_unlock(&vq->lock);
 }
 
+/* Counts that buffer 'head' has come back from the switch, rather than gone to
+ * the guest.  Nobody has written to its shell, 'mbuf', since it was freed. */
+static void
+vq_count_back(struct iovtee_rxvq *vq, uint16_t head,
+              const struct rte_mbuf *mbuf)
+    OVS_REQUIRES(vq->lock)
+{
+    struct iovtee_buf *buf = &vq->bufs[head];
+
+    if (!buf->copied) {
+        iovtee_loan_count_elsewhere(vq->lent_by[head], mbuf->data_len);
+        vq->counters.exposed++;
+    } else if (buf->epoch == vq->shift.epoch) {
+        iovtee_loan_count_moved(vq->lent_by[head]);
+    } /* Otherwise it was posted before the shift changed, which says nothing
+       * of what lending will gain from now on. */
+    buf->copied = false;
+}
+
 /* The mempool's callback for shells that were freed. */
 void
 iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n)
@@ -518,13 +553,7 @@ iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n)
             if (place == IOVTEE_NIC) {
                 iovtee_loan_add(&vq->lent_by[head]->n_nic, -1);
             } else {
-                const struct rte_mbuf *mbuf = objs[i];
-
-                /* Nobody has written to it since it was freed. */
-                iovtee_loan_count_elsewhere(vq->lent_by[head],
-                                            mbuf->data_len);
-                vq->counters.exposed += !vq->bufs[head].copied;
-                vq->bufs[head].copied = false;
+                vq_count_back(vq, head, objs[i]);
             }
             if (OVS_UNLIKELY(iovtee_vring_is_logged(&vq->vring))
                 && vq->state != IOVTEE_RXVQ_SUSPENDED) {

@@ -15,7 +15,7 @@
  */
 
 /* Delivery to the guest: in place if the packet lies in a buffer of this very
- * queue just as the NIC received it, else by copying it into one. */
+ * queue, right behind the virtio header, else by copying it into one. */
 
 #include <config.h>
 
@@ -55,7 +55,6 @@ struct source {
     const struct rte_mbuf *next; /* Next segment, or NULL. */
 };
 
-static bool is_own(const struct iovtee_rxvq *, const struct dp_packet *);
 static bool is_in_place(const struct iovtee_rxvq *vq, const struct dp_packet *)
     OVS_REQUIRES(vq->lock);
 static void deliver_in_place(struct iovtee_rxvq *vq, struct dp_packet *)
@@ -125,8 +124,9 @@ iovtee_rxvq_deliver(struct iovtee_rxvq *vq, struct dp_packet *packets[],
             progress = true;
             continue;
         } else {
+            iovtee_rxvq_vote(vq, packet);
             error = copy_patiently(vq, packet, max_retries, &progress, d);
-            if (OVS_UNLIKELY(!error && is_own(vq, packet))) {
+            if (OVS_UNLIKELY(!error && iovtee_rxvq_is_own(vq, packet))) {
                 /* It was moved, but it is for this guest all the same. */
                 vq->bufs[iovtee_rxvq_head(vq, packet)].copied = true;
             }
@@ -150,8 +150,9 @@ iovtee_rxvq_deliver(struct iovtee_rxvq *vq, struct dp_packet *packets[],
 }
 
 /* Did a NIC receive 'packet' into a buffer of 'vq'? */
-static bool
-is_own(const struct iovtee_rxvq *vq, const struct dp_packet *packet)
+bool
+iovtee_rxvq_is_own(const struct iovtee_rxvq *vq,
+                   const struct dp_packet *packet)
 {
     return packet->source == DPBUF_DPDK && iovtee_rxvq_owns(vq, packet);
 }
@@ -164,7 +165,7 @@ is_in_place(const struct iovtee_rxvq *vq, const struct dp_packet *packet)
     const struct rte_mbuf *mbuf = &packet->mbuf;
     const struct iovtee_buf *buf;
 
-    if (!is_own(vq, packet)) {
+    if (!iovtee_rxvq_is_own(vq, packet)) {
         return false;
     }
     buf = &vq->bufs[iovtee_rxvq_head(vq, packet)];
@@ -240,6 +241,7 @@ deliver_in_place(struct iovtee_rxvq *vq, struct dp_packet *packet)
     if (OVS_UNLIKELY(iovtee_vring_is_logged(&vq->vring))) {
         iovtee_vring_mark(&vq->vring, va, vq->hdr_len + size);
     }
+    iovtee_shift_vote(&vq->shift, vq->bufs[head].shift);
     iovtee_ringstats_count(&vq->counters.ring, va + vq->hdr_len, size);
     iovtee_loan_count_in_place(vq->lent_by[head], size,
                                iovtee_mark_n_twins(packet));
@@ -565,7 +567,7 @@ copy_reason(const struct iovtee_rxvq *vq, const struct dp_packet *packet,
     atomic_read_relaxed(&CONST_CAST(struct iovtee_rxvq *, vq)->peer_port_id,
                         &peer_port_id);
 
-    if (is_own(vq, packet)) {
+    if (iovtee_rxvq_is_own(vq, packet)) {
         return IOVTEE_COPY_MOVED;
     } else if (zero_copy && vq->no_memory) {
         return IOVTEE_COPY_MEMORY;

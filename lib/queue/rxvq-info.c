@@ -53,6 +53,9 @@ iovtee_rxvq_get_info(struct iovtee_rxvq *vq, struct iovtee_rxvq_info *info)
     info->logged = iovtee_vring_is_logged(&vq->vring);
     info->n_loans = vq->n_loans;
     info->n_paused = vq->n_paused;
+    info->shift = vq->shift.now;
+    info->n_shifts = vq->shift.n_changes;
+    info->cramped_len = vq->shift.now > 0 ? vq->cramped_len : 0;
     ovs_spin_unlock(&vq->lock);
 }
 

@@ -37,9 +37,9 @@ find_unused(struct iovtee_rxvq *vq)
 }
 
 /* Returns a loan of 'vq' for a receive queue of a NIC, as which nothing was
- * lent so far. */
+ * lent so far.  Its driver may write 'front' bytes before each frame. */
 struct iovtee_loan *
-iovtee_rxvq_open_loan(struct iovtee_rxvq *vq)
+iovtee_rxvq_open_loan(struct iovtee_rxvq *vq, uint32_t front)
 {
     struct iovtee_loan *new = xzalloc_cacheline(sizeof *new);
     struct iovtee_loan *loan;
@@ -55,6 +55,7 @@ iovtee_rxvq_open_loan(struct iovtee_rxvq *vq)
     atomic_store_relaxed(&loan->n_frames, 0);
     atomic_store_relaxed(&loan->gain, 0);
     atomic_store_relaxed(&loan->cost, 0);
+    loan->front = front;
     loan->used = true;
     vq->n_loans++;
     ovs_spin_unlock(&vq->lock);

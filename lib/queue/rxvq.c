@@ -96,6 +96,7 @@ iovtee_rxvq_create(const struct iovtee_rxvq_config *config)
     atomic_init(&vq->peer_port_id, UINT32_MAX);
     ovs_spin_init(&vq->lock);
     vq->state = IOVTEE_RXVQ_SUSPENDED;
+    iovtee_shift_init(&vq->shift);
     vq->shell_step = iovtee_shells_step();
     vq->shell_inverse = invert(vq->shell_step / IOVTEE_SHELLS_UNIT);
     ovs_list_init(&vq->bare_node);

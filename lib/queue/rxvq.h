@@ -34,19 +34,23 @@
  *    iovtee_rxvq_post()      A NIC's receive queue wants buffers.  A shell is
  *                          handed out in *posted form*: 'buf_addr' lies
  *                          RTE_PKTMBUF_HEADROOM before the place where the
- *                          frame shall begin, which is where drivers write.
+ *                          frame shall begin, which is where drivers write:
+ *                          right behind the virtio header, or a few bytes
+ *                          earlier or later if VLAN tags are popped or pushed
+ *                          on the way (queue/shift.h).
  *
  *    iovtee_rxvq_received()  The NIC has filled it.  Before Open vSwitch sees
  *                          the packet the shell is *normalised*: its buffer is
  *                          now exactly the guest's descriptor, and the
- *                          headroom the few bytes of virtio header before the
- *                          frame, so nothing that the switch pushes can be
- *                          written outside of the guest's own buffer.
+ *                          headroom the few bytes in it before the frame, so
+ *                          nothing that the switch pushes can be written
+ *                          outside of the guest's own buffer.
  *
  *    iovtee_rxvq_deliver()   OpenFlow sent the packet to this very guest.  If
- *                          the frame is still where it was received, a header
- *                          and a used-ring entry deliver it.  Any other packet
- *                          is copied into a buffer that the guest has posted.
+ *                          the frame is now right behind the virtio header, a
+ *                          header and a used-ring entry deliver it.  Any other
+ *                          packet is copied into a buffer that the guest has
+ *                          posted.
  *
  *    (freed)               Dropped, or sent somewhere else.  The shell comes
  *                          home through its mempool and is posted again.
@@ -93,6 +97,7 @@
 #include "queue/ring-setup.h"
 #include "queue/ringstats.h"
 #include "queue/shells.h"
+#include "queue/shift.h"
 #include "virtio/inflight.h"
 #include "virtio/ledger.h"
 #include "virtio/vring.h"
@@ -114,7 +119,7 @@
     REASON(SWITCH, "switch",                                                \
            "the switch made the packet (controller, clone, reassembly)")    \
     REASON(MOVED, "moved",                                                  \
-           "the frame does not begin where the NIC was to put it")          \
+           "the frame does not begin right behind the virtio header")       \
     REASON(SHORT, "short_buffer",                                           \
            "the guest's buffers are too short for the NIC")                 \
     REASON(CHAINED, "chained",                                              \
@@ -232,6 +237,10 @@ struct iovtee_rxvq_info {
     bool logged;                        /* Is the guest being migrated? */
     unsigned int n_loans;               /* Queues of NICs that are lent to, */
     unsigned int n_paused;              /* and for how many it is paused. */
+    int shift;                          /* Bytes that frames are put later, */
+    uint64_t n_shifts;                  /* how often it has changed, and... */
+    uint32_t cramped_len;               /* ...how long a buffer was that had
+                                         * no room for it, or 0. */
     size_t shells_size;                 /* Bytes of its shells, 0 if none. */
 };
 
@@ -243,6 +252,11 @@ struct iovtee_buf {
     bool orphan;                /* Was it out when the queue finished? */
     bool copied;                /* In IOVTEE_SWITCH: did the guest get a copy
                                  * of the frame? */
+
+    /* In IOVTEE_NIC and IOVTEE_SWITCH. */
+    int8_t shift;               /* Bytes behind the virtio header that the
+                                 * frame was to begin at. */
+    uint8_t epoch;              /* As of which change of the shift. */
 };
 
 /* Heads, first in, first out: as far as it depends on us, buffers go back to
@@ -353,6 +367,9 @@ struct iovtee_rxvq {
     bool has_unfit OVS_GUARDED;
     bool last_chained OVS_GUARDED;      /* Was the last seen one a chain? */
 
+    struct iovtee_shift shift OVS_GUARDED;      /* See queue/rxvq-shift.c. */
+    uint32_t cramped_len OVS_GUARDED;   /* Of a buffer without room for it. */
+
     /* Copies that iovtee_rxvq_publish() has to make before. */
     struct iovtee_late_copy late[NETDEV_MAX_BURST] OVS_GUARDED;
     unsigned int n_late OVS_GUARDED;
@@ -436,7 +453,8 @@ unsigned int iovtee_rxvq_post(struct iovtee_rxvq *, void *objs[],
                               struct iovtee_loan *, bool *unfit);
 unsigned int iovtee_rxvq_received(struct iovtee_rxvq *, struct dp_packet *[],
                                   unsigned int n);
-struct iovtee_loan *iovtee_rxvq_open_loan(struct iovtee_rxvq *);
+struct iovtee_loan *iovtee_rxvq_open_loan(struct iovtee_rxvq *,
+                                          uint32_t front);
 void iovtee_rxvq_close_loan(struct iovtee_rxvq *, struct iovtee_loan *);
 void iovtee_rxvq_pause_loan(struct iovtee_rxvq *, struct iovtee_loan *,
                             bool paused);
@@ -472,6 +490,11 @@ bool iovtee_rxvq_is_unfit(const struct iovtee_rxvq *vq)
     OVS_REQUIRES(vq->lock);
 void iovtee_rxvq_sort(struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);
+int iovtee_rxvq_aim(const struct iovtee_rxvq *vq, const struct iovtee_loan *)
+    OVS_REQUIRES(vq->lock);
+void iovtee_rxvq_vote(struct iovtee_rxvq *vq, const struct dp_packet *)
+    OVS_REQUIRES(vq->lock);
+bool iovtee_rxvq_is_own(const struct iovtee_rxvq *, const struct dp_packet *);
 void iovtee_rxvq_report(void *vq_, enum iovtee_border_event, unsigned int n);
 void iovtee_rxvq_free_loans(struct iovtee_rxvq *vq);
 size_t iovtee_rxvq_sweep_retired(void);

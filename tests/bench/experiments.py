@@ -252,6 +252,16 @@ def shuffle(rig, lanes):
     rig.switch.set_flows(rig.flows)
 
 
+def vlan(bench):
+    """VLAN tags that are popped or pushed on the way to the guest."""
+    for fate, tags in (("", ""), ("pop", "vlan=7"), ("push", ""),
+                       ("pop two", "vlan=8,9"), ("push two", "")):
+        with bench.rig(Config("AB", inside=True, fate=fate)) as rig:
+            for size in "128", "512", "1510":
+                compare(bench, "VLAN tags, " + (fate or "none"), rig, "AB",
+                        size, ["AB"], keys=" ".join((ALONE, tags)), rate=True)
+
+
 def elsewhere(bench):
     """7: frames that do not get to the guest, or not unchanged, with lending
     by success (A) and without (X); and from guest to guest."""
@@ -271,4 +281,4 @@ def elsewhere(bench):
 
 
 ALL = (throughput, early, sizes, methods, rings, flows, guests, bursts,
-       lossless, container, copy, elsewhere)
+       lossless, container, copy, vlan, elsewhere)

@@ -93,11 +93,20 @@ FATES = {
     "ct twice": ["MATCH,ct_state=-trk,udp,actions=ct(table=1)",
                  "table=1,MATCH,ct_state=+new,udp,actions=ct(commit),VM",
                  "table=1,MATCH,ct_state=+est,udp,actions=VM"],
+    "pop": ["MATCH,vlan_tci=0x1000/0x1000,actions=pop_vlan,VM"],
+    "push": ["MATCH,actions=push_vlan:0x8100,set_field:4103->vlan_vid,VM"],
+    "pop two": ["MATCH,vlan_tci=0x1000/0x1000,actions=pop_vlan,resubmit(,1)",
+                "table=1,MATCH,vlan_tci=0x1000/0x1000,actions=pop_vlan,VM"],
+    "push two": ["MATCH,actions=push_vlan:0x8100,set_field:4103->vlan_vid,"
+                 "push_vlan:0x88a8,set_field:4104->vlan_vid,VM"],
     "NAT": ["MATCH,ct_state=-trk,udp,actions=ct(nat,table=1)",
             "table=1,MATCH,ct_state=+new,udp,"
             "actions=ct(commit,nat(dst=10.9.9.9)),VM",
             "table=1,MATCH,ct_state=+est,udp,actions=VM"],
 }
+
+# With these all packets get to the guest, and none need be copied.
+ALL_IN_PLACE = "", "pop", "push", "pop two", "push two"
 
 # How everything is set up.  'lanes' are the names of the lanes, each of which
 # exists 'n' times.  'match' is what flows match besides the port.  Guests are
@@ -182,6 +191,7 @@ class Switch:
             "pmd-cpu-mask": "0x%x" % (1 << self.cpus[1]),
             "per-port-memory": "true",
             "smc-enable": "true" if smc else "false",
+            "vlan-limit": "2",
             "dpdk-extra": '"-d %s --no-pci --in-memory --iova-mode=va"'
                           % plugin,
         }

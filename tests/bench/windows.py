@@ -259,7 +259,7 @@ class Traffic:
                for key in ("preempted", "waited", "stolen")},
             "zero": None,
             "whole": (LANES[self.name].options == ["peer=PEER"]
-                      and not fate),
+                      and fate in rig_module.ALL_IN_PLACE),
         })
         if self.path not in ("back", "chain"):
             # Nobody makes bursts but the NIC.  That flows divide them between

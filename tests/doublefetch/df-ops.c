@@ -27,6 +27,7 @@
 #include "flow.h"
 #include "odp-execute.h"
 #include "openvswitch/ofpbuf.h"
+#include "queue/shift.h"
 #include "util.h"
 
 /* A miniflow with room for all fields, at the end of accessible memory. */
@@ -184,7 +185,8 @@ void
 df_op_run(const struct df_op *op, bool mutate)
 {
     struct dp_packet *packet = xzalloc(sizeof *packet);
-    size_t headroom = df_below(2) ? 12 : 10;
+    size_t headroom = ((df_below(2) ? 12 : 10) - IOVTEE_SHIFT_MAX
+                       + df_below(IOVTEE_N_SHIFTS) * IOVTEE_SHIFT_STEP);
     uint8_t frame[DF_FRAME_MAX];
     enum df_kind kind = op->kinds[df_below(ARRAY_SIZE(op->kinds))];
     uint8_t *data;

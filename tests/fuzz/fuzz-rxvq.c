@@ -28,6 +28,7 @@
 
 #include "compat/compat.h"
 #include "openvswitch/vlog.h"
+#include "packets.h"
 #include "util.h"
 #include "rxvq-fixture.h"
 
@@ -224,23 +225,33 @@ post(struct fuzz_input *in)
 static void
 lend(struct fuzz_input *in)
 {
-    uint32_t max_frame = fuzz_u8(in) & 1 ? MAX_FRAME : 60;
+    uint8_t how = fuzz_u8(in);
+    uint32_t max_frame = how & 1 ? MAX_FRAME : 60;
     unsigned int n = fuzz_below(in, MAX_SIZE - n_nic + 1);
     bool all = fuzz_u8(in) & 1;
     bool unfit;
     unsigned int got;
 
+    /* As if packets had voted for it.  (They do, but too few.) */
+    vq->shift.now = ((how >> 1) % IOVTEE_N_SHIFTS * IOVTEE_SHIFT_STEP
+                     - IOVTEE_SHIFT_MAX);
+    posted.front = how & 128 ? VLAN_HEADER_LEN : 0;
+
     got = iovtee_rxvq_post(vq, (void **) &in_nic[n_nic], n, all, max_frame,
                            &posted, &unfit);
     CHECK(got <= n);
     for (unsigned int i = 0; i < got; i++) {
-        struct rte_mbuf *m = &in_nic[n_nic++]->mbuf;
+        struct dp_packet *packet = in_nic[n_nic++];
+        int shift = vq->bufs[iovtee_rxvq_head(vq, packet)].shift;
+        struct rte_mbuf *m = &packet->mbuf;
+        uint32_t start = vq->hdr_len + shift;
 
         CHECK(m->pool == vq->shells && m->data_off == RTE_PKTMBUF_HEADROOM);
         CHECK(rte_mbuf_refcnt_read(m) == 1 && m->nb_segs == 1 && !m->next);
         CHECK(m->buf_len >= RTE_PKTMBUF_HEADROOM + max_frame);
-        check_in_guest(rte_pktmbuf_mtod(m, uint8_t *) - vq->hdr_len,
-                       vq->hdr_len + m->buf_len - RTE_PKTMBUF_HEADROOM);
+        CHECK(start >= posted.front);
+        check_in_guest(rte_pktmbuf_mtod(m, uint8_t *) - start,
+                       start + m->buf_len - RTE_PKTMBUF_HEADROOM);
         m->pkt_len = max_frame; /* For receive(). */
     }
 }
@@ -275,7 +286,9 @@ receive(struct fuzz_input *in)
         iovtee_packet_received(packet);
         dp_packet_reset_offsets(packet);
         if (iovtee_rxvq_received(vq, &packet, 1)) {
-            CHECK(dp_packet_headroom(packet) == vq->hdr_len);
+            CHECK(dp_packet_headroom(packet)
+                  == vq->hdr_len
+                     + vq->bufs[iovtee_rxvq_head(vq, packet)].shift);
             check_in_guest(m->buf_addr, m->buf_len);
             in_switch[n_switch++] = packet;
         }
@@ -295,6 +308,8 @@ make_packet(struct fuzz_input *in)
         packet = pick(in, in_switch, &n_switch);
         if (how & 2) {
             dp_packet_pull(packet, MIN(4, dp_packet_size(packet)));
+        } else if (how & 16) {
+            dp_packet_push_zeros(packet, VLAN_HEADER_LEN);
         }
         return packet;
     }

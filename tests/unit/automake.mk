@@ -56,6 +56,10 @@ check_PROGRAMS += tests/unit/test-ledger
 tests_unit_test_ledger_SOURCES = tests/unit/test-ledger.c $(UNIT_SOURCES)
 tests_unit_test_ledger_LDADD = lib/libiovtee-core.a
 
+check_PROGRAMS += tests/unit/test-shift
+tests_unit_test_shift_SOURCES = tests/unit/test-shift.c tests/unit/unit.h
+tests_unit_test_shift_LDADD = lib/libiovtee-core.a
+
 check_PROGRAMS += tests/unit/test-lend
 tests_unit_test_lend_SOURCES = tests/unit/test-lend.c tests/unit/unit.h
 tests_unit_test_lend_LDADD = lib/libiovtee-core.a
@@ -325,6 +329,19 @@ tests_unit_test_rxvq_log_LDADD = $(UNIT_OVS_LIBS)
 tests_unit_test_rxvq_log_DEPENDENCIES = $(UNIT_OVS_BUILT)
 tests_unit_test_rxvq_log_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
 
+check_PROGRAMS += tests/unit/test-rxvq-shift
+tests_unit_test_rxvq_shift_SOURCES = \
+	tests/unit/test-rxvq-shift.c \
+	tests/unit/unit-eal.h \
+	tests/unit/rxvq-fixture.c \
+	tests/unit/rxvq-fixture.h \
+	$(UNIT_SOURCES)
+tests_unit_test_rxvq_shift_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_rxvq_shift_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_rxvq_shift_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_rxvq_shift_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_rxvq_shift_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
 check_PROGRAMS += tests/unit/test-txvq
 tests_unit_test_txvq_SOURCES = \
 	tests/unit/test-txvq.c \
@@ -385,6 +402,7 @@ $(tests_unit_test_rxvq_equip_OBJECTS) \
 $(tests_unit_test_rxvq_hostile_OBJECTS) \
 $(tests_unit_test_rxvq_life_OBJECTS) \
 $(tests_unit_test_rxvq_log_OBJECTS) \
+$(tests_unit_test_rxvq_shift_OBJECTS) \
 $(tests_unit_test_txvq_OBJECTS) \
 $(tests_unit_test_txvq_hostile_OBJECTS) \
 $(tests_unit_test_offload_OBJECTS): \

@@ -342,19 +342,21 @@ vq_fill(struct vq_fixture *f, struct dp_packet *packet, uint32_t len,
     const struct vq_buffer *buffer
         = &f->by_head[iovtee_rxvq_head(f->vq, packet)];
     struct rte_mbuf *m = &packet->mbuf;
-    uint8_t *frame;
+    uint8_t *frame, *buf;
 
     CHECK(m->data_off == RTE_PKTMBUF_HEADROOM);
     CHECK(rte_mbuf_refcnt_read(m) == 1 && m->nb_segs == 1 && !m->next);
     CHECK(rte_mbuf_iova_get(m) == (uintptr_t) m->buf_addr);
     CHECK(len <= m->buf_len - RTE_PKTMBUF_HEADROOM);
-    CHECK(buffer->n == 1
-          && len <= buffer->pieces[0].len - f->params.hdr_len);
+    CHECK(buffer->n == 1);
 
+    buf = iovtee_guestmem_translate(f->vq->mem, buffer->pieces[0].gpa,
+                                    buffer->pieces[0].len);
     frame = rte_pktmbuf_mtod(m, uint8_t *);
+    CHECK(frame >= buf && frame + len <= buf + buffer->pieces[0].len);
     vq_frame(frame, len, seed);
     vq_frame(f->expected + (buffer->pieces[0].gpa - BUF_GPA)
-             + f->params.hdr_len, len, seed);
+             + (frame - buf), len, seed);
     m->data_len = m->pkt_len = len;
     m->port = VQ_PEER;
     m->ol_flags = RTE_MBUF_F_RX_RSS_HASH;
@@ -374,7 +376,9 @@ vq_receive(struct vq_fixture *f, uint32_t len, uint32_t seed)
     vq_fill(f, packet, len, seed);
     CHECK(iovtee_rxvq_received(f->vq, &packet, 1) == 1);
     CHECK(vq_n_posted(f) == before);
-    CHECK(dp_packet_headroom(packet) == f->params.hdr_len);
+    CHECK(dp_packet_headroom(packet)
+          == f->params.hdr_len
+             + f->vq->bufs[iovtee_rxvq_head(f->vq, packet)].shift);
     return packet;
 }
 

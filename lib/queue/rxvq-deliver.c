@@ -149,14 +149,6 @@ iovtee_rxvq_deliver(struct iovtee_rxvq *vq, struct dp_packet *packets[],
     }
 }
 
-/* Did a NIC receive 'packet' into a buffer of 'vq'? */
-bool
-iovtee_rxvq_is_own(const struct iovtee_rxvq *vq,
-                   const struct dp_packet *packet)
-{
-    return packet->source == DPBUF_DPDK && iovtee_rxvq_owns(vq, packet);
-}
-
 /* Can 'packet' be delivered by a used-ring entry alone?  If its buffer begins
  * where the descriptor does and nobody else refers to it, the rest follows. */
 static bool

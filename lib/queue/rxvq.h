@@ -392,6 +392,14 @@ iovtee_rxvq_owns(const struct iovtee_rxvq *vq, const void *packet)
             < (size_t) vq->size * vq->shell_step);
 }
 
+/* Did a NIC receive 'packet' into a buffer of 'vq'? */
+static inline bool
+iovtee_rxvq_is_own(const struct iovtee_rxvq *vq,
+                   const struct dp_packet *packet)
+{
+    return packet->source == DPBUF_DPDK && iovtee_rxvq_owns(vq, packet);
+}
+
 /* Returns the shell of descriptor head 'head'. */
 static inline struct dp_packet *
 iovtee_rxvq_shell(const struct iovtee_rxvq *vq, uint16_t head)
@@ -494,7 +502,6 @@ int iovtee_rxvq_aim(const struct iovtee_rxvq *vq, const struct iovtee_loan *)
     OVS_REQUIRES(vq->lock);
 void iovtee_rxvq_vote(struct iovtee_rxvq *vq, const struct dp_packet *)
     OVS_REQUIRES(vq->lock);
-bool iovtee_rxvq_is_own(const struct iovtee_rxvq *, const struct dp_packet *);
 void iovtee_rxvq_report(void *vq_, enum iovtee_border_event, unsigned int n);
 void iovtee_rxvq_free_loans(struct iovtee_rxvq *vq);
 size_t iovtee_rxvq_sweep_retired(void);

@@ -19,6 +19,7 @@ EXTRA_DIST += \
 	tests/bench/experiments.py \
 	tests/bench/measure.py \
 	tests/bench/plot.py \
+	tests/bench/pmd.py \
 	tests/bench/process.py \
 	tests/bench/report.py \
 	tests/bench/rig.py \

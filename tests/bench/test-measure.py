@@ -13,12 +13,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Tests of measure.py."""
+"""Tests of measure.py and pmd.py."""
 
 import itertools
 import unittest
 
 import measure
+import pmd
+from process import Error
 
 
 def window(delivered=3200, cycles=320000, **changes):
@@ -187,6 +189,68 @@ class SearchTest(unittest.TestCase):
     def test_confirmation_lowers(self):
         s = self.search(lambda s: s.next <= (400 if s.confirming else 500))
         self.assertTrue(385 <= s.result <= 400)
+
+
+class PmdTest(unittest.TestCase):
+    """The forms of the answers are those of Open vSwitch 3.1 and 4.0."""
+
+    STATS = """pmd thread numa_id 0 core_id 1:
+  packets received: 4096
+  packet recirculations: 0
+  idle cycles: 1200000 (66.67%)
+  processing cycles: 600000 (33.33%)
+  avg cycles per packet: 439.45 (1800000/4096)
+"""
+    PERF = """Time: 13:57:00.462
+Measurement duration: 0.100 s
+
+pmd thread numa_id 0 core_id 1:
+
+  Iterations:                 1128  (1.00 us/it)
+  - Used TSC cycles:       1800000  ( 90.0 % of total cycles)
+  - idle iterations:          1000  ( 66.7 % of used cycles)
+  - busy iterations:           128  ( 33.3 % of used cycles)
+  - sleep iterations:            0  (  0.0 % of iterations)
+  Rx packets:                 4096  (2000 Kpps, 146 cycles/pkt)
+  Upcalls:                       0  (  0.0 %, 0.0 us/upcall)
+  Tx packets:                 4000  (2000 Kpps)
+  Tx batches:                  125  (32.00 pkts/batch)
+"""
+    NOTHING = """pmd thread numa_id 0 core_id 1:
+
+  Iterations:                  100  (1.00 us/it)
+  - Used TSC cycles:         90000  ( 90.0 % of total cycles)
+  - idle iterations:           100  (100.0 % of used cycles)
+  - busy iterations:             0  (  0.0 % of used cycles)
+  Rx packets:                    0
+  Tx packets:                    0
+"""
+
+    def test_cycles_that_are_told(self):
+        self.assertTrue(pmd.has_cycles(self.STATS))
+        self.assertEqual(pmd.counts(self.STATS, self.PERF), {
+            "cycles": 600000, "received": 4096, "iterations": 128,
+            "idle_cycles": 1200000, "idle_iterations": 1000, "output": 4000,
+            "batches": 125})
+
+    def test_cycles_by_their_share(self):
+        self.assertFalse(pmd.has_cycles(self.PERF))
+        self.assertEqual(pmd.counts(self.PERF, self.PERF), {
+            "cycles": 599400, "received": 4096, "iterations": 128,
+            "idle_cycles": 1200600, "idle_iterations": 1000, "output": 4000,
+            "batches": 125})
+
+    def test_nothing(self):
+        counts = pmd.counts("  packets received: 0\n", self.NOTHING)
+        self.assertEqual((counts["cycles"], counts["received"],
+                          counts["batches"]), (0, 0, 0))
+        counts = pmd.counts(self.NOTHING, self.NOTHING)
+        self.assertEqual((counts["cycles"], counts["idle_cycles"],
+                          counts["received"]), (0, 90000, 0))
+
+    def test_anything_else(self):
+        with self.assertRaises(Error):
+            pmd.counts("", "")
 
 
 if __name__ == "__main__":

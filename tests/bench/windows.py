@@ -24,6 +24,7 @@ import os
 import re
 import time
 
+import pmd
 import rig as rig_module
 
 LANES = rig_module.LANES
@@ -79,10 +80,7 @@ def give_way(rig):
 
 
 def find(pattern, text):
-    match = re.search(pattern, text)
-    if not match:
-        raise rig_module.Error("%r is not in what the switch says" % pattern)
-    return int(match.group(1))
+    return int(pmd.find(pattern, text))
 
 
 class Counter:
@@ -105,22 +103,24 @@ class Counter:
     def pmd(self):
         """What the PMD thread has counted."""
         command = self.rig.switch.unixctl.command
-        stats = command("dpif-netdev/pmd-stats-show", "-pmd", str(self.cpu))
-        perf = command("dpif-netdev/pmd-perf-show", "-nh", "-pmd",
-                       str(self.cpu))
-        received = find(r"packets received: (\d+)", stats)
-        return {
-            "cycles": find(r"processing cycles: (\d+)", stats)
-            if received else 0,
-            "received": received,
-            "iterations": find(r"busy iterations: *(\d+)", perf),
-            "idle_cycles": find(r"idle cycles: (\d+)", stats)
-            if received else 0,
-            "idle_iterations": find(r"idle iterations: *(\d+)", perf),
-            "output": find(r"Tx packets: *(\d+)", perf),
-            "batches": find(r"Tx batches: *(\d+)", perf)
-            if "Tx batches:" in perf else 0,
-        }
+        return pmd.counts(
+            command("dpif-netdev/pmd-stats-show", "-pmd", str(self.cpu)),
+            command("dpif-netdev/pmd-perf-show", "-nh", "-pmd",
+                    str(self.cpu)))
+
+    def clear_pmd(self):
+        """Has the PMD thread count from 0 on, if what it counts is only good
+        for that.  It does so when it comes to it.  Nothing may move."""
+        command = self.rig.switch.unixctl.command
+        show = ("dpif-netdev/pmd-stats-show", "-pmd", str(self.cpu))
+        if pmd.has_cycles(command(*show)):
+            return
+        command("dpif-netdev/pmd-stats-clear")
+        for _ in range(500):
+            if re.search("Rx packets: *0$", command(*show), re.MULTILINE):
+                return
+            time.sleep(0.002)
+        raise rig_module.Error("the PMD thread does not clear its counters")
 
     def preempted(self):
         with open(self.rig.pmd_task + "/status") as f:
@@ -221,6 +221,7 @@ class Traffic:
         """Starts the sources with 'limit', waits until they must be done, and
         returns a window."""
         self.prepare()
+        self.counter.clear_pmd()
         before = self.counter.all(self.ways)
         for way in self.ways:
             self.rig.nics.command("start %s %s" % (way["nic"], limit))

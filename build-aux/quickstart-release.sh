@@ -57,10 +57,12 @@ release_root () {
     mkdir -p "$root/iovtee/source" "$root/iovtee/build"
 
     # A snapshot of a mirror may be older than its lists say that they last;
-    # they are signed all the same.
+    # they are signed all the same.  "dpdk-headers" needs it, too.
+    echo 'Acquire::Check-Valid-Until "false";' \
+        > "$root/etc/apt/apt.conf.d/iovtee"
     run_logged "$log" true in_release sh -c '
         export DEBIAN_FRONTEND=noninteractive
-        apt="apt-get -q -y -o Acquire::Check-Valid-Until=false"
+        apt="apt-get -q -y"
         $apt update && $apt install --no-install-recommends "$@"' \
         sh $build_packages $run_packages || {
         sed -n 's/^E: /  apt: /p' "$log" >&2

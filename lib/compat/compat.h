@@ -125,8 +125,10 @@ static inline void
 iovtee_mbuf_ask(struct rte_mbuf *mbuf, uint64_t tx_flags)
 {
 #if IOVTEE_OWN_OFFLOADS
-    /* Into how much it is to be segmented is in 'tso_segsz' alone. */
-    if (tx_flags & RTE_MBUF_F_TX_L4_MASK) {
+    /* Into how much it is to be segmented is in 'tso_segsz' alone.  Segments
+     * have new checksums. */
+    if (tx_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG
+                    | RTE_MBUF_F_TX_UDP_SEG)) {
         mbuf->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_NONE;
     }
 #else

@@ -41,12 +41,18 @@ struct layers {
     uint32_t l2_len;            /* Ethernet header and VLAN tag, bytes. */
     uint32_t l3_len;            /* IP header, bytes. */
     uint32_t l4_len;            /* TCP, UDP or SCTP header, bytes. */
+    uint32_t end;               /* Where the IP packet ends in the frame. */
     uint8_t proto;              /* IPPROTO_*. */
     uint64_t ip_flag;           /* RTE_MBUF_F_TX_IPV4 or _IPV6. */
 };
 
 /* Finds the header of the transport protocol in the 'len' bytes at 'frame' if
- * there is nothing unusual before it.  Returns true if successful. */
+ * there is nothing unusual before it.  Returns true if successful.
+ *
+ * Whoever gets the frame parses it again, and takes it for granted that he
+ * finds a header of the transport protocol if a checksum is asked for.  Open
+ * vSwitch aborts if it does not.  So what it does not parse up to there, such
+ * as a packet that claims to be longer than the frame, is unusual. */
 static bool
 parse(const uint8_t *frame, uint32_t len, struct layers *l)
 {
@@ -66,43 +72,49 @@ parse(const uint8_t *frame, uint32_t len, struct layers *l)
     ip = frame + l->l2_len;
     if (type == RTE_ETHER_TYPE_IPV4
         && len >= l->l2_len + sizeof(struct rte_ipv4_hdr)) {
+        bool is_fragment = (ip[6] << 8 | ip[7]) & (RTE_IPV4_HDR_MF_FLAG
+                                                   | RTE_IPV4_HDR_OFFSET_MASK);
+
         l->l3_len = (ip[0] & 15) * 4;
+        l->end = l->l2_len + (ip[2] << 8 | ip[3]);
         l->proto = ip[9];
         l->ip_flag = RTE_MBUF_F_TX_IPV4;
-        return l->l3_len >= sizeof(struct rte_ipv4_hdr);
+        return (ip[0] >> 4 == 4 && l->l3_len >= sizeof(struct rte_ipv4_hdr)
+                && l->end <= len && !is_fragment);
     } else if (type == RTE_ETHER_TYPE_IPV6
                && len >= l->l2_len + sizeof(struct rte_ipv6_hdr)) {
         l->l3_len = sizeof(struct rte_ipv6_hdr);
+        l->end = l->l2_len + l->l3_len + (ip[4] << 8 | ip[5]);
         l->proto = ip[6];
         l->ip_flag = RTE_MBUF_F_TX_IPV6;
-        return true;
+        return ip[0] >> 4 == 6 && l->end <= len;
     }
     return false;
 }
 
 /* Completes 'l' with the length of the transport protocol's header.  Returns
- * true if all of it is among the 'len' bytes at 'frame'. */
+ * true if all of it is in the IP packet in 'frame'. */
 static bool
-parse_l4(const uint8_t *frame, uint32_t len, struct layers *l)
+parse_l4(const uint8_t *frame, struct layers *l)
 {
     const uint32_t ofs = l->l2_len + l->l3_len;
 
     switch (l->proto) {
     case IPPROTO_TCP:
-        if (len < ofs + sizeof(struct rte_tcp_hdr)) {
+        if (l->end < ofs + sizeof(struct rte_tcp_hdr)) {
             return false;
         }
         l->l4_len = (frame[ofs + 12] >> 4) * 4;
         return (l->l4_len >= sizeof(struct rte_tcp_hdr)
-                && len >= ofs + l->l4_len);
+                && l->end >= ofs + l->l4_len);
 
     case IPPROTO_UDP:
         l->l4_len = sizeof(struct rte_udp_hdr);
-        return len >= ofs + l->l4_len;
+        return l->end >= ofs + l->l4_len;
 
     case IPPROTO_SCTP:
         l->l4_len = sizeof(struct rte_sctp_hdr);
-        return len >= ofs + l->l4_len;
+        return l->end >= ofs + l->l4_len;
 
     default:
         return false;
@@ -195,7 +207,7 @@ iovtee_offload(struct rte_mbuf *m, const struct virtio_net_hdr *hdr)
         return true;
     }
 
-    understood = parse(frame, len, &l) && parse_l4(frame, len, &l);
+    understood = parse(frame, len, &l) && parse_l4(frame, &l);
     if (understood && wants_csum
         && hdr->csum_start == l.l2_len + l.l3_len) {
         flag = csum_flag(&l, hdr->csum_offset);

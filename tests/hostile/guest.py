@@ -249,17 +249,17 @@ class Guest:
         self.run_until("%u frames, %u left" % (n, goal - self.n_frames),
                        lambda: self.n_frames >= goal)
 
-    def put(self, data):
+    def put(self, data, header=bytes(HDR_LEN)):
         """Has a frame ready to be sent."""
         self.memory.regions[0].map[TX_OFS:TX_OFS + HDR_LEN + len(data)] = (
-            bytes(HDR_LEN) + data)
+            header + data)
         self.tx.set_desc(0, RINGS_GPA + TX_OFS, HDR_LEN + len(data), 0)
         self.tx.make_available(0)
         self.tx.publish()
 
-    def transmit(self, data):
+    def transmit(self, data, header=bytes(HDR_LEN)):
         """Sends a frame, and waits until all that was ready is taken."""
-        self.put(data)
+        self.put(data, header)
         wait_for("frames to be sent",
                  lambda: self.tx.used_idx() == self.tx.avail_idx)
 

@@ -18,7 +18,9 @@ The switch must notice, say so once, go on without that ring, and take the
 guest again that comes with a new one."""
 
 import re
+import struct
 
+import protocol
 from guest import BUF_SIZE, HDR_LEN, RINGS_GPA, TX_OFS, check, wait_for
 from ring import F_INDIRECT, F_NEXT, F_WRITE
 from rings import ADDRESS, HEAD, INDIRECT, JUMP, LOOP, NEXT
@@ -237,6 +239,45 @@ def odd_sending(bench):
     print("slowest answer %.0f ms" % (bench.switch.slowest * 1e3))
 
 
+def udp(version, offset, byte):
+    """Returns a frame of UDP over IP of 'version', and where UDP begins.  The
+    byte at 'offset' of the IP header is 'byte'."""
+    if version == 4:
+        ip = bytearray(struct.pack("!BBHHHBBH", 0x45, 0, 86, 0, 0, 64, 17, 0)
+                       + bytes(8))
+    else:
+        ip = bytearray(struct.pack("!IHBB", 6 << 28, 46, 17, 64) + bytes(32))
+    if offset is not None:
+        ip[offset] = byte
+    head = bytes(12) + struct.pack("!H", 0x800 if version == 4 else 0x86dd)
+    head += bytes(ip)
+    return head + bytes(range(1, 101 - len(head))), len(head)
+
+
+def odd_asking(bench):
+    """Checksums that are asked for in frames in which Open vSwitch finds no
+    UDP header: they end before it, say that they do not end, are fragments,
+    or are of another version."""
+    guest = bench.guest
+    guest.features |= protocol.F_CSUM
+    bench.start()
+    bench.pour(*LOAD)
+    check_sends(bench)
+    sent = n_received(bench)
+    odd = ((4, None, 0), (6, None, 0),
+           (4, 0, 0x65), (4, 2, 1), (4, 3, 0), (4, 3, 27), (4, 6, 0x20),
+           (4, 7, 1), (6, 0, 0x45), (6, 4, 1), (6, 5, 0), (6, 5, 7))
+    for how in odd:
+        data, start = udp(*how)
+        guest.transmit(data, struct.pack("<BBHHHHH", 1, 0, 0, 0, start, 6, 0))
+        bench.switch.is_alive()
+    check(n_received(bench) == sent + len(odd), "%u frames of %u have come"
+          % (n_received(bench) - sent, len(odd)))
+    check(tx_broken(bench) is None, "broken because: %s" % tx_broken(bench))
+    guest.receive(1000)
+    bench.nic.stop()
+
+
 def shrinking_sending(bench):
     """What is to be sent vanishes."""
     bench.start()
@@ -257,4 +298,4 @@ def shrinking_sending(bench):
     check_sends(bench)
 
 
-CASES = (bad_sending, odd_sending, shrinking_sending)
+CASES = (bad_sending, odd_sending, odd_asking, shrinking_sending)

@@ -104,7 +104,11 @@ lib_libiovtee_a_SOURCES = \
 	lib/queue/rxvq.h \
 	lib/queue/shells.c \
 	lib/queue/shells.h \
+	lib/queue/txvq-lend.c \
+	lib/queue/txvq-lent.c \
+	lib/queue/txvq-lent.h \
 	lib/queue/txvq-recv.c \
+	lib/queue/txvq-stop.c \
 	lib/queue/txvq.c \
 	lib/queue/txvq.h \
 	lib/session/session-events.c \
@@ -118,6 +122,8 @@ lib_libiovtee_a_SOURCES = \
 	lib/session/session.h \
 	lib/tee/peer.c \
 	lib/tee/peer.h \
+	lib/tee/reader.c \
+	lib/tee/reader.h \
 	lib/tee/tee.c \
 	lib/tee/tee.h \
 	lib/iovtee-explanation.c \
@@ -134,6 +140,8 @@ lib_libiovtee_a_SOURCES = \
 	lib/netdev-iovtee-json.c \
 	lib/netdev-iovtee-json.h \
 	lib/netdev-iovtee-nic.c \
+	lib/netdev-iovtee-retired.c \
+	lib/netdev-iovtee-retired.h \
 	lib/netdev-iovtee-role.c \
 	lib/netdev-iovtee-role.h \
 	lib/netdev-iovtee.c \
@@ -149,6 +157,7 @@ lib_libiovtee_border_a_SOURCES = \
 IOVTEE_BORDER_WRAPS = \
 	-Wl,--wrap=conntrack_execute \
 	-Wl,--wrap=dpif_register_upcall_cb \
+	-Wl,--wrap=netdev_send \
 	-Wl,--wrap=odp_execute_actions \
 	-Wl,--wrap=ofp_dp_packet_to_string
 

@@ -56,6 +56,8 @@ static void explain_nic(const struct netdev_iovtee *,
                         struct iovtee_explanation *);
 static void explain_guest(const struct netdev_iovtee *,
                           struct iovtee_explanation *);
+static void explain_sending(struct iovtee_guest_port *, const char *name,
+                            struct iovtee_explanation *);
 static void explain_traffic(struct iovtee_guest_port *,
                             struct iovtee_explanation *);
 
@@ -93,6 +95,7 @@ explain_port(struct netdev_iovtee *dev, void *out)
         free(why);
         explain_guest(dev, &e);
         explain_traffic(dev->guest, &e);
+        explain_sending(dev->guest, netdev_get_name(&dev->up), &e);
     }
     finish(&e, out);
 }
@@ -271,6 +274,40 @@ explain_options(struct iovtee_guest_port *port, const char *name,
     c->remedy = xasprintf("ovs-vsctl set Interface %s options:peer=NIC",
                           name);
     free(peer);
+}
+
+/* Says what becomes of what the guest sends, if it shall not be copied. */
+static void
+explain_sending(struct iovtee_guest_port *port, const char *name,
+                struct iovtee_explanation *e)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+    struct iovtee_txvq_counters sum;
+    struct iovtee_condition *c;
+    uint64_t n_copied = 0;
+
+    if (!port->tx_zero_copy) {
+        return;
+    }
+    iovtee_guest_port_sum_tx_counters(port, &sum);
+    ds_put_format(&s, "%"PRIu64" in place so far", sum.zero_copied);
+    for (int i = 0; i < IOVTEE_N_TX_COPY_REASONS; i++) {
+        if (sum.copied[i]) {
+            ds_put_format(&s, ", %"PRIu64" copied as %s", sum.copied[i],
+                          iovtee_tx_copy_reason_text(i));
+            n_copied += sum.copied[i];
+        }
+    }
+    c = iovtee_explanation_add(e, "tx-zero-copy",
+                               !sum.zero_copied && !n_copied ? IOVTEE_UNKNOWN
+                               : !n_copied ? IOVTEE_FULFILLED
+                               : sum.zero_copied ? IOVTEE_IMPROVABLE
+                               : IOVTEE_UNFULFILLED);
+    c->found = ds_steal_cstr(&s);
+    c->wanted = xstrdup("long frames, many at a time, in one piece each, to "
+                        "the peer as the only output of the flow, unchanged");
+    c->remedy = xasprintf("look for in_port(%s) in ovs-appctl "
+                          "dpctl/dump-flows --names", name);
 }
 
 static void

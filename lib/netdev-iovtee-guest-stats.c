@@ -171,6 +171,12 @@ add_iovtee_counters(struct counters *c, const struct iovtee_rxvq_counters *sum,
     for (int i = 0; i < IOVTEE_N_DROP_REASONS; i++) {
         add_counter(iovtee_drop_reason_name(i), sum->dropped[i], c);
     }
+    c->prefix = "iovtee_tx_";
+    add_counter("zero_copied", tx_sum->zero_copied, c);
+    c->prefix = "iovtee_tx_copied_";
+    for (int i = 0; i < IOVTEE_N_TX_COPY_REASONS; i++) {
+        add_counter(iovtee_tx_copy_reason_name(i), tx_sum->copied[i], c);
+    }
     c->prefix = "iovtee_tx_dropped_";
     for (int i = 0; i < IOVTEE_N_TX_DROP_REASONS; i++) {
         add_counter(iovtee_tx_drop_reason_name(i), tx_sum->dropped[i], c);
@@ -382,6 +388,19 @@ show_tx_queue(struct iovtee_guest_port *port, unsigned int q, struct ds *s)
                   "%"PRIu32" waiting\n", q,
                   iovtee_txvq_state_to_string(info.state), info.size,
                   info.n_waiting);
+    if (info.zero_copy || info.n[IOVTEE_GUEST] != info.size) {
+        ds_put_format(s, "    zero-copy: %s\n    buffers:",
+                      !info.zero_copy ? "off"
+                      : info.logged
+                      ? iovtee_tx_copy_reason_text(IOVTEE_TX_COPY_MIGRATION)
+                      : info.has_nic ? "active"
+                      : iovtee_tx_copy_reason_text(IOVTEE_TX_COPY_NO_NIC));
+        for (int place = 0; place < IOVTEE_N_PLACES; place++) {
+            ds_put_format(s, " %s %"PRIu32, iovtee_place_to_string(place),
+                          info.n[place]);
+        }
+        ds_put_cstr(s, "\n");
+    }
     if (info.fault != IOVTEE_FAULT_NONE) {
         ds_put_format(s, "    broken: %s\n",
                       iovtee_vring_fault_text(info.fault));
@@ -395,7 +414,18 @@ show_tx_counters(const struct iovtee_txvq_counters *sum, struct ds *s)
 
     iovtee_ringstats_clear_netdev(&stats);
     iovtee_ringstats_add_netdev_rx(&sum->ring, &stats);
-    ds_put_format(s, "  received: %"PRIu64"\n", stats.rx_packets);
+    ds_put_format(s, "  received: %"PRIu64, stats.rx_packets);
+    if (sum->zero_copied) {
+        ds_put_format(s, ", sent in place %"PRIu64, sum->zero_copied);
+    }
+    ds_put_cstr(s, "\n");
+    for (int i = 0; i < IOVTEE_N_TX_COPY_REASONS; i++) {
+        if (sum->copied[i]) {
+            ds_put_format(s, "    copied %"PRIu64": %s (%s)\n",
+                          sum->copied[i], iovtee_tx_copy_reason_text(i),
+                          iovtee_tx_copy_reason_name(i));
+        }
+    }
     for (int i = 0; i < IOVTEE_N_TX_DROP_REASONS; i++) {
         if (sum->dropped[i]) {
             ds_put_format(s, "    dropped %"PRIu64": %s (%s)\n",
@@ -495,10 +525,16 @@ netdev_iovtee_guest_check(struct netdev_iovtee *dev)
         struct iovtee_txvq_info tx_info;
         struct iovtee_rxvq_info info;
 
-        if (iovtee_guest_get_tx_info(port->guest, q, &tx_info)
-            && tx_info.n_out) {
-            return xasprintf("transmit queue %u: %"PRIu32" buffers did not "
-                             "go back", q, tx_info.n_out);
+        if (!iovtee_guest_is_tx_balanced(port->guest, q)
+            && iovtee_guest_get_tx_info(port->guest, q, &tx_info)) {
+            return xasprintf("transmit queue %u: the books do not balance: "
+                             "ring of %"PRIu32", guest %"PRIu32", "
+                             "idle %"PRIu32", NIC %"PRIu32", "
+                             "switch %"PRIu32", %"PRIu32" out, "
+                             "%"PRIu64" violations", q, tx_info.size,
+                             tx_info.n[IOVTEE_GUEST], tx_info.n[IOVTEE_IDLE],
+                             tx_info.n[IOVTEE_NIC], tx_info.n[IOVTEE_SWITCH],
+                             tx_info.n_out, tx_info.n_violations);
         }
         if (!iovtee_guest_is_balanced(port->guest, q)
             && iovtee_guest_get_info(port->guest, q, &info)) {

@@ -37,6 +37,8 @@ struct iovtee_guest_port {
 
     char *args_path;            /* Options as configured. */
     char *rx_zero_copy;
+    bool tx_zero_copy;
+    unsigned int tx_zero_copy_min;
     int max_retries;
 
     int mtu, requested_mtu;

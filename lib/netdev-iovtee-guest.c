@@ -47,6 +47,10 @@ VLOG_DEFINE_THIS_MODULE(netdev_iovtee_guest);
 /* Values of option "tx-retries-max". */
 enum { RETRIES_DEFAULT = 8, RETRIES_MAX = 32 };
 
+/* Values of option "tx-zero-copy-min", bytes: by default what is shorter is
+ * copied as fast as it is lent. */
+enum { TX_MIN_DEFAULT = 128, TX_MIN_MAX = 65535 };
+
 /* How often to look whether a guest's status changed, in milliseconds. */
 #define STATUS_INTERVAL 1000
 
@@ -175,6 +179,7 @@ check_values(const char *name, const struct smap *args, char **errp)
     const char *zero_copy = smap_get_def(args, "rx-zero-copy", "true");
     const char *exposes = smap_get_def(args, "peer-rxq-exposes-frames",
                                        "false");
+    const char *tx_zero_copy = smap_get_def(args, "tx-zero-copy", "false");
 
     if (!smap_get(args, "vhost-server-path") && strpbrk(name, "/\\")) {
         *errp = xasprintf("'%s' cannot be the name of a socket in the "
@@ -188,12 +193,38 @@ check_values(const char *name, const struct smap *args, char **errp)
                           "always", zero_copy);
         return false;
     }
+    if (strcmp(tx_zero_copy, "true") && strcmp(tx_zero_copy, "false")) {
+        *errp = xasprintf("tx-zero-copy '%s' is neither true nor false",
+                          tx_zero_copy);
+        return false;
+    }
     if (strcmp(exposes, "true") && strcmp(exposes, "false")) {
         *errp = xasprintf("peer-rxq-exposes-frames '%s' is neither true nor "
                           "false", exposes);
         return false;
     }
     return true;
+}
+
+/* Applies what 'args' says of frames from the guest.  Stores in '*remark' what
+ * is wrong with it, if anything is, and nothing was before. */
+static void
+apply_tx_zero_copy(struct iovtee_guest_port *port, const struct smap *args,
+                   char **remark)
+{
+    const char *min = smap_get(args, "tx-zero-copy-min");
+    unsigned int n = TX_MIN_DEFAULT;
+
+    if (min && (!str_to_uint(min, 10, &n) || n > TX_MIN_MAX)) {
+        n = TX_MIN_DEFAULT;
+        if (!*remark) {
+            *remark = xasprintf("tx-zero-copy-min '%s' is not a number from 0 "
+                                "to %d; %u is in effect", min, TX_MIN_MAX, n);
+        }
+    }
+    port->tx_zero_copy = smap_get_bool(args, "tx-zero-copy", false);
+    port->tx_zero_copy_min = n;
+    iovtee_guest_set_tx_zero_copy(port->guest, port->tx_zero_copy, n);
 }
 
 /* Applies the options in 'args' that need no reconfiguration.  Returns 0 if
@@ -207,7 +238,7 @@ apply_config(struct netdev_iovtee *dev, struct iovtee_guest_port *port,
     static const char *const known[] = {
         "n_rxq", "peer", "peer-rxq", "peer-rxq-exposes-frames",
         "rx-zero-copy", "tx-retries-max", "tx-zero-copy",
-        "vhost-server-path",
+        "tx-zero-copy-min", "vhost-server-path",
     };
     const char *zero_copy = smap_get_def(args, "rx-zero-copy", "true");
     const char *exposes = smap_get_def(args, "peer-rxq-exposes-frames",
@@ -235,13 +266,11 @@ apply_config(struct netdev_iovtee *dev, struct iovtee_guest_port *port,
         remark = xasprintf("tx-retries-max '%s' is not a number from 0 to %d; "
                            "%u is in effect", retries, RETRIES_MAX,
                            max_retries);
-    } else if (smap_get_bool(args, "tx-zero-copy", false)) {
-        remark = xstrdup("tx-zero-copy is not supported; packets from the "
-                         "guest are copied");
     } else {
         remark = netdev_iovtee_unknown_option(args, known,
                                               ARRAY_SIZE(known));
     }
+    apply_tx_zero_copy(port, args, &remark);
     atomic_store_relaxed(&port->guest->max_retries, max_retries);
     port->max_retries = max_retries;
     free(port->rx_zero_copy);
@@ -463,6 +492,8 @@ guest_get_config(const struct netdev *netdev, struct smap *args)
     }
     smap_add(args, "rx-zero-copy", port->rx_zero_copy);
     smap_add_format(args, "tx-retries-max", "%d", port->max_retries);
+    smap_add(args, "tx-zero-copy", port->tx_zero_copy ? "true" : "false");
+    smap_add_format(args, "tx-zero-copy-min", "%u", port->tx_zero_copy_min);
 
     /* As "dpdkvhostuserclient" has it in this version of Open vSwitch. */
     smap_add_format(args, "configured_rx_queues", "%d", netdev->n_rxq);

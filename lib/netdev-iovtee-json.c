@@ -145,10 +145,21 @@ nic_to_json(struct netdev_iovtee *dev)
 
 /* Guests. */
 
+/* Adds where the buffers of a queue are to 'json'. */
+static void
+put_buffers(struct json *json, const uint32_t n[IOVTEE_N_PLACES])
+{
+    struct json *buffers = json_object_create();
+
+    for (int place = 0; place < IOVTEE_N_PLACES; place++) {
+        put_count(buffers, iovtee_place_to_string(place), n[place]);
+    }
+    json_object_put(json, "buffers", buffers);
+}
+
 static struct json *
 rxvq_to_json(unsigned int q, const struct iovtee_rxvq_info *info)
 {
-    struct json *buffers = json_object_create();
     struct json *json = json_object_create();
 
     put_count(json, "queue", q);
@@ -159,10 +170,7 @@ rxvq_to_json(unsigned int q, const struct iovtee_rxvq_info *info)
     put_count(json, "spared", info->n_spared);
     put_count(json, "memory_kb", info->mem_size / 1024);
     json_object_put(json, "numa_node", json_integer_create(info->numa_id));
-    for (int place = 0; place < IOVTEE_N_PLACES; place++) {
-        put_count(buffers, iovtee_place_to_string(place), info->n[place]);
-    }
-    json_object_put(json, "buffers", buffers);
+    put_buffers(json, info->n);
     json_object_put(json, "shift", json_integer_create(info->shift));
     put_count(json, "shift_changes", info->n_shifts);
     if (info->cramped_len) {
@@ -185,6 +193,9 @@ txvq_to_json(unsigned int q, const struct iovtee_txvq_info *info)
                            iovtee_txvq_state_to_string(info->state));
     put_count(json, "ring", info->size);
     put_count(json, "waiting", info->n_waiting);
+    put_bool(json, "zero_copy", (info->zero_copy && info->has_nic
+                                 && !info->logged));
+    put_buffers(json, info->n);
     if (info->fault != IOVTEE_FAULT_NONE) {
         json_object_put_string(json, "broken",
                                iovtee_vring_fault_text(info->fault));
@@ -220,6 +231,7 @@ static void
 put_counters(struct iovtee_guest_port *port, struct json *json)
 {
     struct json *dropped_tx = json_object_create();
+    struct json *copied_tx = json_object_create();
     struct json *dropped = json_object_create();
     struct json *copied = json_object_create();
     struct json *from = json_object_create();
@@ -250,9 +262,14 @@ put_counters(struct iovtee_guest_port *port, struct json *json)
 
     put_count(from, "packets", stats.rx_packets);
     put_count(from, "bytes", stats.rx_bytes);
+    put_count(from, "in_place", tx.zero_copied);
+    for (int i = 0; i < IOVTEE_N_TX_COPY_REASONS; i++) {
+        put_count(copied_tx, iovtee_tx_copy_reason_name(i), tx.copied[i]);
+    }
     for (int i = 0; i < IOVTEE_N_TX_DROP_REASONS; i++) {
         put_count(dropped_tx, iovtee_tx_drop_reason_name(i), tx.dropped[i]);
     }
+    json_object_put(from, "copied", copied_tx);
     json_object_put(from, "dropped", dropped_tx);
     json_object_put(json, "from_guest", from);
 }

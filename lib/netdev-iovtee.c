@@ -19,11 +19,13 @@
 
 #include <config.h>
 
+#include "netdev-iovtee-retired.h"
 #include "netdev-iovtee-role.h"
 #include "netdev-iovtee.h"
 
 #include <errno.h>
 
+#include "border/border.h"
 #include "compat/compat.h"
 #include "dirs.h"
 #include "dpdk.h"
@@ -31,7 +33,6 @@
 #include "guest/hostpool.h"
 #include "hash.h"
 #include "netdev-provider.h"
-#include "nic/nic-fetch.h"
 #include "nic/nic.h"
 #include "openvswitch/list.h"
 #include "openvswitch/poll-loop.h"
@@ -76,6 +77,7 @@ netdev_iovtee_register(void)
                   "memory will end this process", ovs_strerror(error));
     }
     netdev_iovtee_global.class = &netdev_iovtee_class;
+    iovtee_border_trust(&netdev_iovtee_class);
     netdev_register_provider(&netdev_iovtee_class);
 }
 
@@ -98,34 +100,6 @@ netdev_iovtee_set_dpdk_config(const struct smap *ovs_other_config)
     if (smap_get_bool(ovs_other_config, "vhost-postcopy-support", false)) {
         VLOG_WARN("vhost-postcopy-support has no effect on iovtee ports");
     }
-}
-
-/* Appends to 's' which queues of guests that are gone still hold memory. */
-static void
-show_retired(struct ds *s)
-{
-    struct iovtee_retired *queues;
-    size_t n = iovtee_rxvq_get_retired(&queues);
-
-    for (size_t i = 0; i < n; i++) {
-        const struct iovtee_retired *r = &queues[i];
-        const char *nic = (r->n_sent ? iovtee_nic_name_of_port(r->port_id)
-                           : NULL);
-
-        ds_put_format(s, "retired: receive queue %u of %s keeps %"PRIu64" MiB "
-                      "of a guest that is gone\n", r->q, r->port,
-                      r->mem_size >> 20);
-        ds_put_format(s, "  for %lld.%03lld s, %"PRIu32" buffers out, of "
-                      "which %"PRIu32" sent by NICs",
-                      r->age / 1000, r->age % 1000,
-                      r->n_out, r->n_sent);
-        if (nic) {
-            ds_put_format(s, ", one in transmit queue %"PRIu16" of %s",
-                          r->txq, nic);
-        }
-        ds_put_cstr(s, "\n");
-    }
-    iovtee_retired_free(queues, n);
 }
 
 /* Appends to 's' what there is to say of every netdev of the class, or of
@@ -159,7 +133,7 @@ netdev_iovtee_show(const char *name, struct ds *s)
     }
     ovs_mutex_unlock(&all_mutex);
     if (!name) {
-        show_retired(s);
+        netdev_iovtee_show_retired(s);
     }
     return found;
 }
@@ -263,36 +237,14 @@ netdev_iovtee_init(void)
     return 0;
 }
 
-/* Frees the memory of guests that are gone, and has NICs give back what they
- * have sent of it. */
-static void
-fetch_retired(void)
-{
-    struct iovtee_retired *queues;
-    size_t n;
-
-    retired_seqno = seq_read(iovtee_rxvq_retired_seq());
-    n_retired = iovtee_rxvq_sweep();
-    if (OVS_LIKELY(!n_retired)) {
-        return;
-    }
-    n = iovtee_rxvq_get_retired(&queues);
-    for (size_t i = 0; i < n; i++) {
-        if (queues[i].n_sent) {
-            iovtee_nic_fetch(queues[i].port_id, queues[i].txq, queues[i].age);
-        }
-    }
-    iovtee_retired_free(queues, n);
-    n_retired = iovtee_rxvq_sweep();
-}
-
 static void
 netdev_iovtee_run(const struct netdev_class *class OVS_UNUSED)
 {
     struct netdev_iovtee *dev;
 
     netdev_iovtee_close_deferred();
-    fetch_retired();
+    retired_seqno = seq_read(iovtee_rxvq_retired_seq());
+    n_retired = netdev_iovtee_fetch_retired();
     iovtee_hostpool_sweep();
 
     ovs_mutex_lock(&all_mutex);

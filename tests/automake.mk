@@ -62,6 +62,7 @@ SYSTEM_TESTSUITE_AT = \
 	tests/system/nicmodel.at \
 	tests/system/quickstart.at \
 	tests/system/seen.at \
+	tests/system/sending.at \
 	tests/system/ssl.at \
 	tests/system/stats-macros.at \
 	tests/system/tee-macros.at \
@@ -102,6 +103,7 @@ EXTRA_DIST += \
 	tests/hostile/frame.py \
 	tests/hostile/guest.py \
 	tests/hostile/hostile.py \
+	tests/hostile/lending.py \
 	tests/hostile/life.py \
 	tests/hostile/memory.py \
 	tests/hostile/messages.py \

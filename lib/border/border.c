@@ -196,6 +196,53 @@ is_check_pkt_len_list(int type)
             || type == OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_LESS_EQUAL);
 }
 
+/* Do the 'len' bytes of 'actions' nothing with packets but to look their flow
+ * up again or to send them, and that only once?  An output that is not the
+ * last action is one of a copy, which somebody else would make. */
+bool
+iovtee_border_only_sends(const struct nlattr *actions, size_t len)
+{
+    const struct nlattr *a;
+    size_t left;
+
+    NL_ATTR_FOR_EACH_UNSAFE (a, left, actions, len) {
+        switch (nl_attr_type(a)) {
+        case OVS_ACTION_ATTR_OUTPUT:
+        case OVS_ACTION_ATTR_LB_OUTPUT:
+        case OVS_ACTION_ATTR_RECIRC:
+            if (left > NLA_ALIGN(a->nla_len)) {
+                return false;
+            }
+            break;
+
+        case OVS_ACTION_ATTR_METER:
+        case OVS_ACTION_ATTR_CT_CLEAR:
+        case OVS_ACTION_ATTR_DROP:
+            break;
+
+        default:
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Class of the netdevs that may send read-only packets, or NULL. */
+static const struct netdev_class *trusted_class;
+
+/* From now on netdevs of 'class' get to see read-only packets. */
+void
+iovtee_border_trust(const struct netdev_class *class)
+{
+    trusted_class = class;
+}
+
+bool
+iovtee_border_trusts(const struct netdev_class *class)
+{
+    return class == trusted_class;
+}
+
 /* Is any packet of 'batch' in guest memory? */
 bool
 iovtee_border_any_marked(const struct dp_packet_batch *batch)
@@ -277,13 +324,18 @@ iovtee_border_is_kind(struct dp_packet *copy, const struct flow *flow)
 }
 
 /* Returns a copy of 'packet', which is in guest memory and matched 'flow', or
- * NULL if the guest has rewritten it into something else. */
+ * NULL if the guest has rewritten it into something else, or has taken it
+ * back. */
 static struct dp_packet *
 copy_checked(const struct dp_packet *packet, const struct flow *flow)
 {
     struct iovtee_shells *row = iovtee_shells_row(packet);
     struct dp_packet *copy = iovtee_border_copy(packet);
 
+    if (OVS_UNLIKELY(row && iovtee_shells_is_revoked(row))) {
+        dp_packet_delete(copy);
+        return NULL;
+    }
     if (OVS_LIKELY(iovtee_border_is_kind(copy, flow))) {
         iovtee_shells_report(row, IOVTEE_BORDER_MOVED, 1);
         return copy;
@@ -293,22 +345,74 @@ copy_checked(const struct dp_packet *packet, const struct flow *flow)
     return NULL;
 }
 
-/* Moves the packets of 'batch' that are in guest memory, and that matched
- * 'flow', to private memory.  Takes those out that the guest has rewritten
- * into something else. */
-void
-iovtee_border_move(struct dp_packet_batch *batch, const struct flow *flow)
+/* Does what the next two functions do. */
+static void
+move(struct dp_packet_batch *batch, const struct flow *flow, bool all)
 {
     const size_t n = dp_packet_batch_size(batch);
     struct dp_packet *packet;
     size_t i;
 
     DP_PACKET_BATCH_REFILL_FOR_EACH (i, n, packet, batch) {
-        if (iovtee_mark_is_set(packet)) {
+        if (all ? iovtee_mark_is_set(packet)
+            : iovtee_mark_is_read_only(packet)) {
             struct dp_packet *copy = copy_checked(packet, flow);
 
             dp_packet_delete(packet);
             packet = copy;
+        }
+        if (packet) {
+            iovtee_batch_refill(batch, packet, i);
+        }
+    }
+}
+
+/* Moves the packets of 'batch' that are in guest memory, and that matched
+ * 'flow', to private memory.  Takes those out that the guest has rewritten
+ * into something else. */
+void
+iovtee_border_move(struct dp_packet_batch *batch, const struct flow *flow)
+{
+    move(batch, flow, true);
+}
+
+/* The same for those packets alone that are read-only. */
+void
+iovtee_border_move_read_only(struct dp_packet_batch *batch,
+                             const struct flow *flow)
+{
+    move(batch, flow, false);
+}
+
+/* Takes 'packet', which is read-only, and returns a private copy for a port
+ * that cannot read it where it is, or NULL if the guest has taken it back. */
+struct dp_packet *
+iovtee_border_own(struct dp_packet *packet)
+{
+    struct iovtee_shells *row = iovtee_shells_row(packet);
+    struct dp_packet *copy = iovtee_border_copy(packet);
+
+    if (OVS_UNLIKELY(!row || iovtee_shells_is_revoked(row))) {
+        dp_packet_delete(copy);
+        copy = NULL;
+    } else {
+        iovtee_shells_report_way(row, IOVTEE_WAY_PORT, 1);
+    }
+    dp_packet_delete(packet);
+    return copy;
+}
+
+/* Does that with all packets of 'batch' that are read-only. */
+void
+iovtee_border_own_batch(struct dp_packet_batch *batch)
+{
+    const size_t n = dp_packet_batch_size(batch);
+    struct dp_packet *packet;
+    size_t i;
+
+    DP_PACKET_BATCH_REFILL_FOR_EACH (i, n, packet, batch) {
+        if (iovtee_mark_is_read_only(packet)) {
+            packet = iovtee_border_own(packet);
         }
         if (packet) {
             iovtee_batch_refill(batch, packet, i);

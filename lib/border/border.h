@@ -36,6 +36,11 @@
  *    - Conntrack and upcalls get to see a copy, too, but the packet itself
  *      stays where it is: see border/twin.h.
  *
+ * Packets that a guest sends from its own buffers are *read-only*
+ * (queue/mark.h).  They stay there only as long as nothing is done but to find
+ * a flow and to send them once, to a port that knows about them.  Before any
+ * other action, and for any other port, they are moved.
+ *
  * A copy can differ from what flow extraction saw a moment ago, as the guest
  * may have been faster.  So each copy is parsed anew, which gives it offsets
  * that are true.  If it is of another kind than the flow that it matched
@@ -58,6 +63,7 @@
 #include "openvswitch/types.h"
 
 struct flow;
+struct netdev_class;
 struct nlattr;
 
 /* Bytes around a private copy.  Headers can be pushed into those before it;
@@ -66,11 +72,18 @@ struct nlattr;
 #define IOVTEE_BORDER_TAILROOM 64
 
 bool iovtee_border_is_far(const struct nlattr *actions, size_t len);
+bool iovtee_border_only_sends(const struct nlattr *actions, size_t len);
 bool iovtee_border_any_marked(const struct dp_packet_batch *);
 struct dp_packet *iovtee_border_copy(const struct dp_packet *);
 void iovtee_border_describe(struct dp_packet *copy, const struct dp_packet *);
 bool iovtee_border_is_kind(struct dp_packet *, const struct flow *);
 void iovtee_border_move(struct dp_packet_batch *, const struct flow *);
+void iovtee_border_move_read_only(struct dp_packet_batch *,
+                                  const struct flow *);
+struct dp_packet *iovtee_border_own(struct dp_packet *);
+void iovtee_border_own_batch(struct dp_packet_batch *);
+void iovtee_border_trust(const struct netdev_class *);
+bool iovtee_border_trusts(const struct netdev_class *);
 void iovtee_border_clone(struct dp_packet_batch *dst,
                          const struct dp_packet_batch *src,
                          const struct flow *);

@@ -27,6 +27,7 @@
 #include "compat/compat.h"
 #include "conntrack.h"
 #include "dpif.h"
+#include "netdev-provider.h"
 #include "odp-execute.h"
 #include "openvswitch/ofp-print.h"
 #include "queue/mark.h"
@@ -41,6 +42,8 @@ extern __typeof__(conntrack_execute)
     __real_conntrack_execute, __wrap_conntrack_execute;
 extern __typeof__(dpif_register_upcall_cb)
     __real_dpif_register_upcall_cb, __wrap_dpif_register_upcall_cb;
+extern __typeof__(netdev_send)
+    __real_netdev_send, __wrap_netdev_send;
 extern __typeof__(ofp_dp_packet_to_string)
     __real_ofp_dp_packet_to_string, __wrap_ofp_dp_packet_to_string;
 
@@ -57,7 +60,8 @@ struct execute_aux {
 static upcall_callback *real_upcall;
 
 /* Executes actions.  If there is one on the far side then packets in guest
- * memory move before the first one. */
+ * memory move before the first one, and read-only ones do unless they are just
+ * to be sent. */
 void
 __wrap_odp_execute_actions(void *dp, struct dp_packet_batch *batch,
                            bool steal, const struct nlattr *actions,
@@ -79,6 +83,14 @@ __wrap_odp_execute_actions(void *dp, struct dp_packet_batch *batch,
             batch = &copies;
             steal = true;
         }
+        if (dp_packet_batch_is_empty(batch)) {
+            return;
+        }
+    } else if (OVS_UNLIKELY(iovtee_shells_any_read_only())
+               && !iovtee_border_only_sends(actions, len)) {
+        const struct execute_aux *aux = dp;
+
+        iovtee_border_move_read_only(batch, aux->flow);
         if (dp_packet_batch_is_empty(batch)) {
             return;
         }
@@ -115,6 +127,22 @@ __wrap_conntrack_execute(struct conntrack *ct, struct dp_packet_batch *batch,
     return error;
 }
 
+/* Sends packets to a port.  Only those of our own class know what to do with
+ * read-only ones, for which others get copies. */
+int
+__wrap_netdev_send(struct netdev *netdev, int qid,
+                   struct dp_packet_batch *batch, bool concurrent_txq)
+{
+    if (OVS_UNLIKELY(iovtee_shells_any_read_only())
+        && !iovtee_border_trusts(netdev->netdev_class)) {
+        iovtee_border_own_batch(batch);
+        if (dp_packet_batch_is_empty(batch)) {
+            return 0;
+        }
+    }
+    return __real_netdev_send(netdev, qid, batch, concurrent_txq);
+}
+
 /* Passes a packet that missed, or that is for the slow path or the controller,
  * on to ofproto, which reads all kinds of headers.  The packet stays what and
  * where it is, so ofproto gets a copy. */
@@ -125,6 +153,7 @@ diverted_upcall(const struct dp_packet *packet, const struct flow *flow,
                 struct flow_wildcards *wc, struct ofpbuf *put_actions,
                 void *aux)
 {
+    struct iovtee_shells *row;
     struct dp_packet *copy;
     int error;
 
@@ -134,14 +163,17 @@ diverted_upcall(const struct dp_packet *packet, const struct flow *flow,
     }
 
     copy = iovtee_border_copy(packet);
-    if (iovtee_border_is_kind(copy, flow)) {
-        iovtee_shells_report(iovtee_shells_row(packet), IOVTEE_BORDER_TWIN, 1);
+    row = iovtee_shells_row(packet);
+    if (OVS_UNLIKELY(row && iovtee_shells_is_revoked(row))) {
+        /* The guest has taken it back.  The datapath drops it. */
+        error = EINVAL;
+    } else if (iovtee_border_is_kind(copy, flow)) {
+        iovtee_shells_report(row, IOVTEE_BORDER_TWIN, 1);
         error = real_upcall(copy, flow, ufid, pmd_id, type, userdata, actions,
                             wc, put_actions, aux);
     } else {
-        /* The datapath drops it. */
-        iovtee_shells_report(iovtee_shells_row(packet),
-                             IOVTEE_BORDER_REWRITTEN, 1);
+        /* Likewise. */
+        iovtee_shells_report(row, IOVTEE_BORDER_REWRITTEN, 1);
         error = EINVAL;
     }
     dp_packet_delete(copy);

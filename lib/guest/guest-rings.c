@@ -23,6 +23,7 @@
 #include "guest/guest-private.h"
 
 #include "netdev-provider.h"
+#include "nic/nic-fetch.h"
 #include "tee/tee.h"
 #include "timeval.h"
 #include "util.h"
@@ -140,10 +141,10 @@ rx_drain(struct iovtee_guest *guest, unsigned int q)
     }
 }
 
-/* Waits until the packets of 'vq', which is drained, have left the switch, for
- * a time that all rings that are stopped together share. */
-static void
-await_packets(struct iovtee_guest *guest, struct iovtee_rxvq *vq)
+/* Returns until when packets of rings that are stopped may leave the switch,
+ * which all that are stopped together share, as time_usec() says. */
+static long long int
+get_deadline(struct iovtee_guest *guest)
 {
     if (!guest->in_batch || !guest->deadline) {
         long long int now = time_usec();
@@ -152,7 +153,14 @@ await_packets(struct iovtee_guest *guest, struct iovtee_rxvq *vq)
                                  ? HOPELESS_SUSPEND_US
                                  : IOVTEE_RXVQ_SUSPEND_US);
     }
-    if (!iovtee_rxvq_suspend_until(vq, guest->deadline)) {
+    return guest->deadline;
+}
+
+/* Notes whether 'all' packets of a ring did so. */
+static void
+learn(struct iovtee_guest *guest, bool all)
+{
+    if (!all) {
         guest->hopeless = time_usec() + HOPELESS_US;
     }
 }
@@ -168,7 +176,7 @@ rx_stop(struct iovtee_guest *guest, unsigned int q, bool final,
         return;
     }
     rx_drain(guest, q);
-    await_packets(guest, vq);
+    learn(guest, iovtee_rxvq_suspend_until(vq, get_deadline(guest)));
     if (final) {
         iovtee_rxvq_finish(vq, last_avail, last_used);
     }
@@ -189,6 +197,15 @@ get_txvq(struct iovtee_guest *guest, unsigned int q)
     return ovsrcu_get_protected(struct iovtee_txvq *, &guest->txqs[q].vq);
 }
 
+/* Stops transmit queue 'q', 'vq': no NIC has any of it afterwards. */
+static void
+tx_suspend(struct iovtee_guest *guest, unsigned int q, struct iovtee_txvq *vq)
+{
+    iovtee_tee_tx_down(guest->tee, q);
+    learn(guest, iovtee_txvq_suspend_until(vq, get_deadline(guest),
+                                           iovtee_nic_take_back));
+}
+
 static void
 tx_start(struct iovtee_guest *guest, unsigned int q,
          const struct iovtee_ring_setup *ring)
@@ -198,6 +215,7 @@ tx_start(struct iovtee_guest *guest, unsigned int q,
     uint16_t last_avail, last_used;
 
     if (vq && !iovtee_txvq_same_ring(vq, ring)) {
+        tx_suspend(guest, q, vq);
         iovtee_txvq_finish(vq, &last_avail, &last_used);
         ovs_mutex_lock(&guest->mutex);
         retire_tx(guest, q);
@@ -209,8 +227,13 @@ tx_start(struct iovtee_guest *guest, unsigned int q,
             .port = netdev_get_name(guest->netdev),
             .q = q,
             .ring = ring,
+            .inflight = guest->inflight,
         };
 
+        ovs_mutex_lock(&guest->mutex);
+        config.zero_copy = guest->tx_zero_copy;
+        config.zero_copy_min = guest->tx_zero_copy_min;
+        ovs_mutex_unlock(&guest->mutex);
         vq = iovtee_txvq_create(&config);
     }
     if (vq) {
@@ -220,7 +243,11 @@ tx_start(struct iovtee_guest *guest, unsigned int q,
         txq->running = true;
         txq->seen = true;
         ovsrcu_set(&txq->vq, vq);
+        iovtee_txvq_set_zero_copy(vq, guest->tx_zero_copy,
+                                  guest->tx_zero_copy_min);
         ovs_mutex_unlock(&guest->mutex);
+
+        iovtee_tee_tx_up(guest->tee, q, vq);
     }
 }
 
@@ -233,7 +260,7 @@ tx_stop(struct iovtee_guest *guest, unsigned int q, bool final,
     if (!vq) {
         return;
     }
-    iovtee_txvq_suspend(vq);
+    tx_suspend(guest, q, vq);
     if (final) {
         iovtee_txvq_finish(vq, last_avail, last_used);
     }
@@ -259,7 +286,7 @@ ring_start(void *guest, unsigned int i, const struct iovtee_ring_setup *ring)
 static void
 ring_drain(void *guest, unsigned int i)
 {
-    /* Nothing of a transmit queue is out. */
+    /* What is out of a transmit queue comes home by itself. */
     if (iovtee_ring_is_rx(i)) {
         rx_drain(guest, i / 2);
     }

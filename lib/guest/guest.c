@@ -35,6 +35,7 @@
 #include "dp-packet.h"
 #include "hash.h"
 #include "netdev-provider.h"
+#include "nic/nic-fetch.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "session/session.h"
@@ -207,6 +208,71 @@ iovtee_guest_set_zero_copy(struct iovtee_guest *guest, bool zero_copy,
     iovtee_tee_set_enabled(guest->tee, zero_copy);
 }
 
+/* Sets whether a NIC may read what the guest sends, if that is frames of at
+ * least 'min' bytes, where it is. */
+void
+iovtee_guest_set_tx_zero_copy(struct iovtee_guest *guest, bool zero_copy,
+                              uint32_t min)
+{
+    ovs_mutex_lock(&guest->mutex);
+    guest->tx_zero_copy = zero_copy;
+    guest->tx_zero_copy_min = min;
+    for (size_t q = 0; q < ARRAY_SIZE(guest->txqs); q++) {
+        struct iovtee_txvq *vq = ovsrcu_get_protected(struct iovtee_txvq *,
+                                                      &guest->txqs[q].vq);
+
+        if (vq) {
+            iovtee_txvq_set_zero_copy(vq, zero_copy, min);
+        }
+    }
+    ovs_mutex_unlock(&guest->mutex);
+    iovtee_tee_set_tx_enabled(guest->tee, zero_copy);
+}
+
+/* Rows of read-only shells that were pinned for a burst. */
+struct pins {
+    struct iovtee_shells *rows[NETDEV_MAX_BURST];
+    unsigned int n;
+};
+
+/* Sees to it that those packets of 'batch' that other guests send from their
+ * own buffers may be sent.  Takes those out that may not any more. */
+static void
+pin(struct dp_packet_batch *batch, struct pins *pins)
+{
+    const size_t n = dp_packet_batch_size(batch);
+    struct dp_packet *packet;
+    size_t i;
+
+    pins->n = 0;
+    if (OVS_LIKELY(!iovtee_shells_any_read_only())) {
+        return;
+    }
+    DP_PACKET_BATCH_REFILL_FOR_EACH (i, n, packet, batch) {
+        if (OVS_UNLIKELY(iovtee_mark_is_read_only(packet))) {
+            struct iovtee_shells *row = iovtee_shells_row(packet);
+
+            if (!pins->n || pins->rows[pins->n - 1] != row) {
+                if (!iovtee_shells_pin(row)) {
+                    dp_packet_delete(packet);
+                    continue;
+                }
+                pins->rows[pins->n++] = row;
+            }
+            iovtee_shells_report_way(row, IOVTEE_WAY_GUEST, 1);
+        }
+        iovtee_batch_refill(batch, packet, i);
+    }
+}
+
+static void
+unpin(struct pins *pins)
+{
+    while (OVS_UNLIKELY(pins->n)) {
+        iovtee_shells_unpin(pins->rows[--pins->n]);
+    }
+}
+
 /* Sends 'batch', of which it takes ownership, to the guest: to the receive
  * queue that 'qid' stands for, save that packets that lie in buffers of
  * another one go there. */
@@ -241,6 +307,7 @@ send_burst(struct iovtee_guest *guest, int qid, struct dp_packet_batch *batch)
                                              &guest->map);
     struct iovtee_guest_stats stats = { .tx_dropped = 0 };
     struct iovtee_delivery d;
+    struct pins pins;
     int max_retries;
     bool up;
 
@@ -252,10 +319,12 @@ send_burst(struct iovtee_guest *guest, int qid, struct dp_packet_batch *batch)
         return;
     }
 
+    pin(batch, &pins);
     filter(guest, batch, &stats);
     stats.tx_dropped = stats.tx_mtu_exceeded_drops + stats.tx_qos_drops;
     atomic_read_relaxed(&guest->max_retries, &max_retries);
     deliver(map, map->vqs[qid % map->n], batch, max_retries, &d);
+    unpin(&pins);
 
     stats.tx_dropped += d.n_dropped;
     stats.tx_failure_drops += d.n_dropped;
@@ -274,6 +343,7 @@ iovtee_guest_recv(struct iovtee_guest *guest, unsigned int q,
     struct iovtee_txvq *vq = ovsrcu_get(struct iovtee_txvq *,
                                         &guest->txqs[q].vq);
     struct rte_mbuf **mbufs = (struct rte_mbuf **) batch->packets;
+    uint16_t port_id, txq;
     unsigned int n, kept;
     bool up;
 
@@ -283,6 +353,9 @@ iovtee_guest_recv(struct iovtee_guest *guest, unsigned int q,
     }
 
     n = iovtee_txvq_recv(vq, guest->mp, mbufs, NETDEV_MAX_BURST);
+    if (OVS_UNLIKELY(iovtee_txvq_asks(vq, &port_id, &txq))) {
+        iovtee_nic_try_to_ask(port_id, txq);
+    }
     if (!n) {
         return EAGAIN;
     }
@@ -349,6 +422,20 @@ iovtee_guest_is_balanced(struct iovtee_guest *guest, unsigned int q)
     ovs_mutex_lock(&guest->mutex);
     balanced = (!guest->queues[q].vq
                 || iovtee_rxvq_is_balanced(guest->queues[q].vq));
+    ovs_mutex_unlock(&guest->mutex);
+    return balanced;
+}
+
+/* The same of transmit queue 'q'. */
+bool
+iovtee_guest_is_tx_balanced(struct iovtee_guest *guest, unsigned int q)
+{
+    struct iovtee_txvq *vq;
+    bool balanced;
+
+    ovs_mutex_lock(&guest->mutex);
+    vq = ovsrcu_get_protected(struct iovtee_txvq *, &guest->txqs[q].vq);
+    balanced = !vq || iovtee_txvq_is_balanced(vq);
     ovs_mutex_unlock(&guest->mutex);
     return balanced;
 }

@@ -99,6 +99,8 @@ struct iovtee_guest {
     atomic_int max_retries;     /* See iovtee_rxvq_deliver(). */
     atomic_bool zero_copy;      /* For queues that come, like... */
     atomic_bool always;         /* ...this: see iovtee_rxvq_config. */
+    bool tx_zero_copy OVS_GUARDED;      /* Likewise, of transmit queues: */
+    uint32_t tx_zero_copy_min OVS_GUARDED; /* see iovtee_txvq_config. */
 
     struct ovs_mutex mutex;     /* Protects 'queues' and replacing 'map' and
                                  * what is in 'txqs'. */
@@ -126,6 +128,9 @@ int iovtee_guest_open(struct iovtee_guest *, const char *path, bool server,
 void iovtee_guest_set_zero_copy(struct iovtee_guest *, bool zero_copy,
                                 bool always);
 
+void iovtee_guest_set_tx_zero_copy(struct iovtee_guest *, bool zero_copy,
+                                   uint32_t min);
+
 void iovtee_guest_send(struct iovtee_guest *, int qid,
                        struct dp_packet_batch *);
 int iovtee_guest_recv(struct iovtee_guest *, unsigned int q,
@@ -139,6 +144,7 @@ bool iovtee_guest_get_tx_counters(struct iovtee_guest *, unsigned int q,
                                   struct iovtee_txvq_counters *);
 bool iovtee_guest_get_tx_info(struct iovtee_guest *, unsigned int q,
                               struct iovtee_txvq_info *);
+bool iovtee_guest_is_tx_balanced(struct iovtee_guest *, unsigned int q);
 bool iovtee_guest_is_balanced(struct iovtee_guest *, unsigned int q);
 void iovtee_guest_get_stats(struct iovtee_guest *,
                             struct iovtee_guest_stats *);

@@ -33,6 +33,7 @@
 #include "nic/nic-stop.h"
 #include "nic/nic-txq.h"
 #include "openvswitch/vlog.h"
+#include "ovs-rcu.h"
 #include "timeval.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_nic_fetch);
@@ -126,4 +127,52 @@ iovtee_nic_fetch(uint16_t port_id, uint16_t id, long long int age)
         }
     }
     ovs_mutex_unlock(&nic->mutex);
+}
+
+/* The same for memory of a guest that is about to stop, by 'step', at once.
+ *
+ * For any thread. */
+void
+iovtee_nic_take_back(uint16_t port_id, uint16_t id,
+                     enum iovtee_txvq_fetch_step step)
+{
+    struct iovtee_nic *nic;
+
+    /* NICs are freed by RCU. */
+    ovsrcu_quiesce_end();
+    nic = iovtee_nic_by_port_id(port_id);
+    if (!nic) {
+        return;
+    }
+    ovs_mutex_lock(&nic->mutex);
+    if (nic->port_id == port_id && id < nic->n_txq && !nic->down
+        && !nic->kept) {
+        if (step == IOVTEE_TXVQ_ASK) {
+            nic_txq_ask_for_all(nic, id);
+        } else if (step == IOVTEE_TXVQ_STOP_QUEUE) {
+            nic_txq_stop_start(nic, id);
+        } else {
+            VLOG_WARN_RL(&rl, "%s: the device is restarted, as transmit queue "
+                         "%"PRIu16" keeps memory of a guest that stops",
+                         nic->name, id);
+            iovtee_nic_restart(nic);
+        }
+    }
+    ovs_mutex_unlock(&nic->mutex);
+}
+
+/* Has transmit queue 'id' of DPDK port 'port_id' give back what it has sent,
+ * if nobody is at it just now.  For PMD threads. */
+void
+iovtee_nic_try_to_ask(uint16_t port_id, uint16_t id)
+{
+    struct iovtee_nic *nic = iovtee_nic_by_port_id(port_id);
+
+    if (nic && !ovs_mutex_trylock(&nic->mutex)) {
+        if (nic->port_id == port_id && id < nic->n_txq && !nic->down
+            && !nic->kept) {
+            nic_txq_try_to_ask(nic, id);
+        }
+        ovs_mutex_unlock(&nic->mutex);
+    }
 }

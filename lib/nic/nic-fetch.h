@@ -21,11 +21,20 @@
  * lie in: that of a guest that is gone stays mapped until the last one is
  * home, and a NIC that has nothing else to send may keep it for ever.
  *
- * For the main thread only. */
+ * For the main thread only, except as noted. */
 
 #include <stdint.h>
 
+#include "queue/txvq.h"
+
 const char *iovtee_nic_name_of_port(uint16_t port_id);
 void iovtee_nic_fetch(uint16_t port_id, uint16_t txq, long long int age);
+
+/* For any thread. */
+void iovtee_nic_take_back(uint16_t port_id, uint16_t txq,
+                          enum iovtee_txvq_fetch_step);
+
+/* For PMD threads. */
+void iovtee_nic_try_to_ask(uint16_t port_id, uint16_t txq);
 
 #endif /* nic-fetch.h */

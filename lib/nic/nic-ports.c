@@ -27,11 +27,15 @@
 /* NICs by the ids of their DPDK ports. */
 static struct iovtee_nic *nic_by_port_id[RTE_MAX_ETHPORTS];
 
-/* Returns the NIC whose DPDK port is 'port_id', or NULL. */
+/* Returns the NIC whose DPDK port is 'port_id', or NULL.  Threads other than
+ * the main thread, which are known to RCU, must check that it still is, with
+ * the NIC's mutex. */
 struct iovtee_nic *
 iovtee_nic_by_port_id(uint16_t port_id)
 {
-    return port_id < RTE_MAX_ETHPORTS ? nic_by_port_id[port_id] : NULL;
+    return (port_id < RTE_MAX_ETHPORTS
+            ? __atomic_load_n(&nic_by_port_id[port_id], __ATOMIC_ACQUIRE)
+            : NULL);
 }
 
 /* Notes that the DPDK port of 'nic' is 'port_id', or that it has none if
@@ -40,10 +44,11 @@ void
 iovtee_nic_set_port_id(struct iovtee_nic *nic, uint16_t port_id)
 {
     if (nic->port_id < RTE_MAX_ETHPORTS) {
-        nic_by_port_id[nic->port_id] = NULL;
+        __atomic_store_n(&nic_by_port_id[nic->port_id], NULL,
+                         __ATOMIC_RELEASE);
     }
     nic->port_id = port_id;
     if (port_id < RTE_MAX_ETHPORTS) {
-        nic_by_port_id[port_id] = nic;
+        __atomic_store_n(&nic_by_port_id[port_id], nic, __ATOMIC_RELEASE);
     }
 }

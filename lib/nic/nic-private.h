@@ -103,6 +103,7 @@ struct iovtee_nic {
 
     atomic_bool restarting;     /* Are all of 'txqs' locked for long? */
     ATOMIC(uint64_t) n_restart_drops; /* Packets not sent because of that. */
+    atomic_bool lent_to;        /* Was it ever sent read-only packets? */
     atomic_bool tx_asks;        /* Is the driver asked for what was sent? */
 
     struct nic_rxq *rxqs[IOVTEE_NIC_MAX_RXQS];

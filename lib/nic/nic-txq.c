@@ -32,11 +32,14 @@
 #include <errno.h>
 #include <rte_ethdev.h>
 
+#include "border/border.h"
+#include "compat/compat.h"
 #include "dp-packet.h"
 #include "netdev-provider.h"
 #include "nic/nic-ports.h"
 #include "openvswitch/vlog.h"
 #include "queue/mark.h"
+#include "queue/shells.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_nic_txq);
@@ -333,6 +336,17 @@ nic_txq_ask_for_all(struct iovtee_nic *nic, uint16_t id)
     }
 }
 
+/* Does that if nobody is at the queue just now. */
+void
+nic_txq_try_to_ask(struct iovtee_nic *nic, uint16_t id)
+{
+    if (!find_driver(nic->driver)->never_ask
+        && !ovs_spin_trylock(&nic->txqs[id].lock)) {
+        rte_eth_tx_done_cleanup(nic->port_id, id, 0);
+        ovs_spin_unlock(&nic->txqs[id].lock);
+    }
+}
+
 /* Stops and starts transmit queue 'id' of 'nic', which frees all that it
  * holds.  What is sent on it meanwhile is dropped.  Returns 0 if successful,
  * otherwise a negative errno value, if the driver cannot do that. */
@@ -352,19 +366,81 @@ nic_txq_stop_start(struct iovtee_nic *nic, uint16_t id)
     return ret;
 }
 
-/* Notes on those packets of 'batch' that are in guest memory where they
- * went. */
+/* Rows of shells that were pinned for a batch. */
+struct pins {
+    struct iovtee_shells *rows[NETDEV_MAX_BURST];
+    unsigned int n;
+};
+
+/* Lets 'packet', which is read-only, be sent on queue 'id' of 'nic'.  Returns
+ * what is to be sent: the packet, or a private copy if 'nic' cannot read the
+ * guest's memory, or NULL if the guest has taken it back. */
+static struct dp_packet *
+admit(struct iovtee_nic *nic, uint16_t id, struct dp_packet *packet,
+      struct pins *pins)
+{
+    struct iovtee_shells *row = iovtee_shells_row(packet);
+    bool known = row && pins->n && pins->rows[pins->n - 1] == row;
+    uint32_t port_id;
+
+    if (OVS_UNLIKELY(!row)) {
+        return iovtee_border_own(packet);
+    }
+    atomic_read_relaxed(&row->port_id, &port_id);
+    if (OVS_UNLIKELY(port_id != nic->port_id)
+        || (!known && pins->n >= ARRAY_SIZE(pins->rows))) {
+        return iovtee_border_own(packet);
+    }
+    if (!known) {
+        if (!iovtee_shells_pin(row)) {
+            dp_packet_delete(packet);
+            return NULL;
+        }
+        pins->rows[pins->n++] = row;
+        atomic_store_relaxed(&nic->lent_to, true);
+        atomic_store_relaxed(&row->sent_to, (uint32_t) nic->port_id << 16
+                                            | id);
+    }
+    iovtee_mark_sent(&packet->mbuf, nic->port_id, id);
+    return packet;
+}
+
+/* Does that for all packets of 'batch' that are read-only. */
 static void
+admit_batch(struct iovtee_nic *nic, uint16_t id,
+            struct dp_packet_batch *batch, struct pins *pins)
+{
+    const size_t n = dp_packet_batch_size(batch);
+    struct dp_packet *packet;
+    size_t i;
+
+    DP_PACKET_BATCH_REFILL_FOR_EACH (i, n, packet, batch) {
+        if (iovtee_mark_is_read_only(packet)) {
+            packet = admit(nic, id, packet, pins);
+        }
+        if (packet) {
+            iovtee_batch_refill(batch, packet, i);
+        }
+    }
+}
+
+/* Notes on those packets of 'batch' that are in guest memory where they went.
+ * Returns true if any of them are read-only. */
+static bool
 note_sent(const struct iovtee_nic *nic, uint16_t id,
           struct dp_packet_batch *batch)
 {
     struct dp_packet *packet;
+    bool read_only = false;
 
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
-        if (OVS_UNLIKELY(iovtee_mark_is_shell(packet))) {
+        if (OVS_UNLIKELY(iovtee_mark_is_read_only(packet))) {
+            read_only = true;
+        } else if (OVS_UNLIKELY(iovtee_mark_is_shell(packet))) {
             iovtee_mark_sent(&packet->mbuf, nic->port_id, id);
         }
     }
+    return read_only;
 }
 
 /* Sends 'batch' on queue 'qid' of 'lower', the lower netdev, as netdev_send()
@@ -377,6 +453,7 @@ iovtee_nic_send(struct iovtee_nic *nic, struct netdev *lower, int qid,
     /* Where threads share queues netdev-dpdk does the same division. */
     const uint16_t id = qid % nic->n_txq;
     struct nic_txq *txq = &nic->txqs[id];
+    struct pins pins;
     bool asks;
     int error;
 
@@ -388,8 +465,16 @@ iovtee_nic_send(struct iovtee_nic *nic, struct netdev *lower, int qid,
         dp_packet_delete_batch(batch, true);
         return 0;
     }
-    note_sent(nic, id, batch);
-    error = lower->netdev_class->send(lower, qid, batch, concurrent_txq);
+    pins.n = 0;
+    if (OVS_UNLIKELY(note_sent(nic, id, batch))) {
+        admit_batch(nic, id, batch, &pins);
+    }
+    error = (OVS_LIKELY(!dp_packet_batch_is_empty(batch))
+             ? lower->netdev_class->send(lower, qid, batch, concurrent_txq)
+             : 0);
+    while (OVS_UNLIKELY(pins.n)) {
+        iovtee_shells_unpin(pins.rows[--pins.n]);
+    }
     atomic_read_relaxed(&nic->tx_asks, &asks);
     if (asks) {
         nic_tx_ask(nic, id);

@@ -25,15 +25,19 @@
 #include <rte_ethdev.h>
 
 #include "bitmap.h"
+#include "nic/dma.h"
 #include "nic/nic-driver.h"
 #include "nic/nic-ports.h"
 #include "nic/nic-rxq.h"
 #include "nic/nic-stop.h"
 #include "nic/nic-txq.h"
 #include "openvswitch/vlog.h"
+#include "ovs-rcu.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_nic);
+
+static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 
 BUILD_ASSERT_DECL(IOVTEE_NIC_MAX_RXQS == RTE_MAX_QUEUES_PER_PORT);
 
@@ -52,8 +56,19 @@ iovtee_nic_create(const char *name)
     atomic_init(&nic->restarting, false);
     atomic_init(&nic->n_restart_drops, 0);
     atomic_init(&nic->n_exhausted, 0);
+    atomic_init(&nic->lent_to, false);
     atomic_init(&nic->tx_asks, false);
     return nic;
+}
+
+static void
+free_nic(struct iovtee_nic *nic)
+{
+    nic_txqs_destroy(nic);
+    ovs_mutex_destroy(&nic->mutex);
+    free(nic->driver);
+    free(nic->name);
+    free(nic);
 }
 
 /* Destroys 'nic', of which the lower netdev is closed.  Does nothing if 'nic'
@@ -69,11 +84,7 @@ iovtee_nic_destroy(struct iovtee_nic *nic)
     for (size_t i = 0; i < ARRAY_SIZE(nic->rxqs); i++) {
         nic_rxq_destroy(nic->rxqs[i]);
     }
-    nic_txqs_destroy(nic);
-    ovs_mutex_destroy(&nic->mutex);
-    free(nic->driver);
-    free(nic->name);
-    free(nic);
+    ovsrcu_postpone(free_nic, nic);
 }
 
 const char *
@@ -138,9 +149,16 @@ void
 iovtee_nic_close(struct iovtee_nic *nic)
 {
     unsigned long *all = bitmap_allocate1(IOVTEE_NIC_MAX_RXQS);
+    bool lent_to;
 
     ovs_mutex_lock(&nic->mutex);
     iovtee_nic_detach__(nic, all);
+    atomic_read_relaxed(&nic->lent_to, &lent_to);
+    if (lent_to && nic->port_id < RTE_MAX_ETHPORTS) {
+        /* Nobody knows any more whom to ask for what the NIC is still to
+         * send, so it must not be sent from here on. */
+        rte_eth_dev_stop(nic->port_id);
+    }
     iovtee_nic_set_port_id(nic, RTE_MAX_ETHPORTS);
     nic->dev = NULL;
     nic->buffer_len = 0;
@@ -225,6 +243,30 @@ const char *
 iovtee_nic_copy_only(const struct iovtee_nic *nic)
 {
     return nic->copy_only;
+}
+
+/* Makes all of 'mem' something that 'nic' can read, if it can at all.  Returns
+ * its DPDK port, or UINT32_MAX if it cannot, of which the reason is in the log
+ * or is iovtee_nic_copy_only(). */
+uint32_t
+iovtee_nic_let_read(struct iovtee_nic *nic, struct iovtee_guestmem *mem)
+{
+    uint32_t port_id = UINT32_MAX;
+    int error = 0;
+
+    ovs_mutex_lock(&nic->mutex);
+    if (!nic->copy_only && nic->port_id < RTE_MAX_ETHPORTS) {
+        error = nic->mappable ? iovtee_dma_map(nic->dev, mem) : 0;
+        if (error) {
+            VLOG_WARN_RL(&rl, "%s: the memory of a guest cannot be mapped for "
+                         "DMA (%s), what it sends will be copied", nic->name,
+                         ovs_strerror(error));
+        } else {
+            port_id = nic->port_id;
+        }
+    }
+    ovs_mutex_unlock(&nic->mutex);
+    return port_id;
 }
 
 /* Returns the length in bytes of the longest frame that 'nic' may write into a

@@ -55,7 +55,7 @@
  * =======
  *
  *    main thread       create, destroy, begin/end of reconfiguration
- *    any               attach, detach, get_*
+ *    any               attach, detach, let_read, get_*
  *    PMD               recv, send
  *
  * PMD threads wait for no restart of the device: they receive nothing
@@ -72,6 +72,7 @@
 #define IOVTEE_NIC_MAX_RXQS 1024
 
 struct dp_packet_batch;
+struct iovtee_guestmem;
 struct iovtee_nic;
 struct iovtee_rxvq;
 struct netdev;
@@ -123,6 +124,8 @@ bool iovtee_nic_get_rxq_info(struct iovtee_nic *, unsigned int rxq,
 int iovtee_nic_attach(struct iovtee_nic *, unsigned int rxq,
                       struct iovtee_rxvq *);
 void iovtee_nic_detach(struct iovtee_nic *, const unsigned long *rxqs);
+
+uint32_t iovtee_nic_let_read(struct iovtee_nic *, struct iovtee_guestmem *);
 
 int iovtee_nic_recv(struct iovtee_nic *, struct netdev_rxq *lower,
                     struct dp_packet_batch *);

@@ -32,6 +32,9 @@ uint64_t iovtee_mark_flag__;
 /* Likewise, of iovtee_mark_sent(). */
 uint64_t iovtee_mark_sent_flag__;
 
+/* Likewise, of iovtee_mark_set_read_only(). */
+uint64_t iovtee_mark_read_only_flag__;
+
 /* Reserves the flags.  Returns false, with 'rte_errno' set, if there are none:
  * then no packet may be in guest memory. */
 bool
@@ -42,16 +45,20 @@ iovtee_mark_init(void)
         .name = "iovtee_in_guest_memory",
     };
     static const struct rte_mbuf_dynflag sent_flag = { .name = "iovtee_sent" };
+    static const struct rte_mbuf_dynflag read_only_flag = {
+        .name = "iovtee_read_only",
+    };
     bool ok;
 
     ovs_mutex_lock(&mutex);
     if (!iovtee_mark_flag__) {
         int bit = rte_mbuf_dynflag_register(&flag);
-
         int sent_bit = rte_mbuf_dynflag_register(&sent_flag);
+        int read_only_bit = rte_mbuf_dynflag_register(&read_only_flag);
 
-        if (bit >= 0 && sent_bit >= 0) {
+        if (bit >= 0 && sent_bit >= 0 && read_only_bit >= 0) {
             iovtee_mark_sent_flag__ = UINT64_C(1) << sent_bit;
+            iovtee_mark_read_only_flag__ = UINT64_C(1) << read_only_bit;
             iovtee_mark_flag__ = UINT64_C(1) << bit;
         }
     }

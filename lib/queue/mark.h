@@ -28,6 +28,10 @@
  * Open vSwitch knows.  A packet whose data have moved to an external buffer
  * keeps the mark, which does not count then.
  *
+ * A packet that the guest sends from its own buffer is *read-only* besides:
+ * the guest has not asked anybody to write there, and may have the frame from
+ * a file's page.
+ *
  * Thread-safety: all of it, but iovtee_mark_init() comes first. */
 
 #include <stdbool.h>
@@ -56,6 +60,7 @@ enum iovtee_border_event {
 
 extern uint64_t iovtee_mark_flag__;
 extern uint64_t iovtee_mark_sent_flag__;
+extern uint64_t iovtee_mark_read_only_flag__;
 
 bool iovtee_mark_init(void);
 
@@ -117,6 +122,24 @@ iovtee_mark_is_set(const struct dp_packet *packet)
 {
     return (packet->source == DPBUF_DPDK
             && packet->mbuf.ol_flags & iovtee_mark_flag__
+            && !(packet->mbuf.ol_flags & RTE_MBUF_F_EXTERNAL));
+}
+
+/* Makes the flags of shell 'mbuf' those of a packet in guest memory that
+ * nobody may write to. */
+static inline void
+iovtee_mark_set_read_only(struct rte_mbuf *mbuf)
+{
+    mbuf->ol_flags = iovtee_mark_flag__ | iovtee_mark_read_only_flag__;
+    mbuf->packet_type = 0;
+}
+
+/* Are the bytes of 'packet' in guest memory, for nobody to write to? */
+static inline bool
+iovtee_mark_is_read_only(const struct dp_packet *packet)
+{
+    return (packet->source == DPBUF_DPDK
+            && packet->mbuf.ol_flags & iovtee_mark_read_only_flag__
             && !(packet->mbuf.ol_flags & RTE_MBUF_F_EXTERNAL));
 }
 

@@ -55,7 +55,6 @@ static struct ovs_list retired OVS_GUARDED_BY(retired_mutex)
 static void vq_destroy(struct iovtee_rxvq *);
 static void vq_init_heads(struct iovtee_heads *, uint32_t size);
 static int vq_init_vring(struct iovtee_rxvq *, struct iovtee_inflight *);
-static uint32_t invert(uint32_t x);
 static void vq_resume_inflight(struct iovtee_rxvq *);
 static void vq_give_filler(struct iovtee_rxvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);
@@ -98,7 +97,7 @@ iovtee_rxvq_create(const struct iovtee_rxvq_config *config)
     vq->state = IOVTEE_RXVQ_SUSPENDED;
     iovtee_shift_init(&vq->shift);
     vq->shell_step = iovtee_shells_step();
-    vq->shell_inverse = invert(vq->shell_step / IOVTEE_SHELLS_UNIT);
+    vq->shell_inverse = iovtee_shells_inverse();
     ovs_list_init(&vq->bare_node);
     vq->past = iovtee_rxvq_past_ref(config->past);
 
@@ -196,15 +195,7 @@ vq_count_out(struct iovtee_rxvq *vq, struct iovtee_retired *r)
 
         if (vq->bufs[head].orphan || place == IOVTEE_SWITCH
             || place == IOVTEE_NIC) {
-            uint16_t port_id, txq;
-
-            r->n_out++;
-            if (iovtee_mark_get_sent(&iovtee_rxvq_shell(vq, head)->mbuf,
-                                     &port_id, &txq)
-                && !r->n_sent++) {
-                r->port_id = port_id;
-                r->txq = txq;
-            }
+            iovtee_retired_count(r, &iovtee_rxvq_shell(vq, head)->mbuf);
         }
     }
     ovs_spin_unlock(&vq->lock);
@@ -234,15 +225,6 @@ iovtee_rxvq_get_retired(struct iovtee_retired **retiredp)
     ovs_mutex_unlock(&retired_mutex);
     *retiredp = r;
     return n;
-}
-
-void
-iovtee_retired_free(struct iovtee_retired *retired_, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        free(retired_[i].port);
-    }
-    free(retired_);
 }
 
 /* Lets 'vq' run, and interrupt the guest through 'callfd', which may be -1 and
@@ -475,19 +457,6 @@ vq_resume_inflight(struct iovtee_rxvq *vq)
         }
     }
     ovs_spin_unlock(&vq->lock);
-}
-
-/* Returns the inverse of odd 'x' modulo 2**32.  Each step of this iteration,
- * Newton's, doubles the number of right bits, of which 'x' itself has 3. */
-static uint32_t
-invert(uint32_t x)
-{
-    uint32_t inverse = x;
-
-    for (int i = 0; i < 4; i++) {
-        inverse *= 2 - x * inverse;
-    }
-    return inverse;
 }
 
 /* Gives buffer 'head' back with a frame that every guest ignores. */

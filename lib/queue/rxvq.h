@@ -408,9 +408,7 @@ iovtee_rxvq_shell(const struct iovtee_rxvq *vq, uint16_t head)
 }
 
 /* Returns the descriptor head of 'shell', which must be one of 'vq'.
- *
- * This is a division, of which it is known that there is no remainder: so it
- * is a multiplication by the inverse modulo 2**32, which odd numbers have. */
+ * As iovtee_shells_number(), but without a look at the row. */
 static inline uint16_t
 iovtee_rxvq_head(const struct iovtee_rxvq *vq, const struct dp_packet *shell)
 {
@@ -423,21 +421,9 @@ struct iovtee_rxvq *iovtee_rxvq_create(const struct iovtee_rxvq_config *);
 struct iovtee_rxvq *iovtee_rxvq_ref(struct iovtee_rxvq *);
 void iovtee_rxvq_unref(struct iovtee_rxvq *);
 
-/* A queue that waits for its last shells. */
-struct iovtee_retired {
-    char *port;                 /* Name of the port that it was of, and... */
-    unsigned int q;             /* ...its number there. */
-    uint64_t mem_size;          /* Guest memory that it keeps, bytes. */
-    long long int age;          /* For how long, in milliseconds. */
-    uint32_t n_out;             /* Shells that are not home... */
-    uint32_t n_sent;            /* ...of which so many are with NICs, ... */
-    uint16_t port_id, txq;      /* ...the first one here. */
-};
-
 size_t iovtee_rxvq_sweep(void);
 struct seq *iovtee_rxvq_retired_seq(void);
 size_t iovtee_rxvq_get_retired(struct iovtee_retired **);
-void iovtee_retired_free(struct iovtee_retired *, size_t n);
 
 /* Life cycle, called by whoever owns the ring's session. */
 void iovtee_rxvq_resume(struct iovtee_rxvq *, int callfd,

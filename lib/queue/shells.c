@@ -22,6 +22,8 @@
 
 #include "queue/shells.h"
 
+#include <sched.h>
+
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
@@ -46,6 +48,8 @@ static const struct iovtee_pool_ops home_ops = {
     .get = NULL,
     .put = put_shells,
 };
+
+atomic_uint32_t iovtee_shells_n_read_only__ = 0;
 
 static struct ovs_mutex home_mutex = OVS_MUTEX_INITIALIZER;
 static struct rte_mempool *home; /* Written once, with the mutex. */
@@ -77,6 +81,26 @@ iovtee_shells_step(void)
                                   IOVTEE_SHELLS_UNIT);
 
     return (units | 1) * IOVTEE_SHELLS_UNIT;
+}
+
+/* Returns the inverse of odd 'x' modulo 2**32.  Each step of this iteration,
+ * Newton's, doubles the number of right bits, of which 'x' itself has 3. */
+static uint32_t
+invert(uint32_t x)
+{
+    uint32_t inverse = x;
+
+    for (int i = 0; i < 4; i++) {
+        inverse *= 2 - x * inverse;
+    }
+    return inverse;
+}
+
+/* Returns the inverse of how many units shells are apart. */
+uint32_t
+iovtee_shells_inverse(void)
+{
+    return invert(iovtee_shells_step() / IOVTEE_SHELLS_UNIT);
 }
 
 static void
@@ -124,9 +148,11 @@ iovtee_shells_create(uint32_t n, int socket_id,
     *row = (struct iovtee_shells) {
         .first = memory + sizeof(struct prefix),
         .step = step,
+        .inverse = iovtee_shells_inverse(),
         .n = n,
         .ops = ops,
         .aux = aux,
+        .port_id = UINT32_MAX,
     };
     for (uint32_t i = 0; i < n; i++) {
         init_shell(row, i, mp);
@@ -134,11 +160,27 @@ iovtee_shells_create(uint32_t n, int socket_id,
     return row;
 }
 
-/* Destroys 'row', of which all shells are home.  Accepts NULL. */
+/* Notes that the shells of 'row', which is new, are read-only. */
+void
+iovtee_shells_set_read_only(struct iovtee_shells *row)
+{
+    uint32_t orig;
+
+    row->read_only = true;
+    atomic_add(&iovtee_shells_n_read_only__, 1, &orig);
+}
+
+/* Destroys 'row', of which all shells are home and which is not pinned.
+ * Accepts NULL. */
 void
 iovtee_shells_destroy(struct iovtee_shells *row)
 {
     if (row) {
+        if (row->read_only) {
+            uint32_t orig;
+
+            atomic_sub(&iovtee_shells_n_read_only__, 1, &orig);
+        }
         rte_free(row->first - sizeof(struct prefix));
         free(row);
     }
@@ -164,6 +206,104 @@ iovtee_shells_report(struct iovtee_shells *row, enum iovtee_border_event event,
     if (row) {
         row->ops->report(row->aux, event, n);
     }
+}
+
+/* Tells the owner of 'row' which way 'n' of its read-only shells went, of
+ * which the caller has one. */
+void
+iovtee_shells_report_way(struct iovtee_shells *row, enum iovtee_shells_way way,
+                         unsigned int n)
+{
+    if (row && row->ops->went) {
+        row->ops->went(row->aux, way, n);
+    }
+}
+
+/* Says that the caller, who has a shell of 'row', is about to send it.
+ * Returns false if it must not be sent. */
+bool
+iovtee_shells_pin(struct iovtee_shells *row)
+{
+    uint32_t orig;
+
+    /* Either who revokes sees the pin, or we see that it is revoked. */
+    atomic_add(&row->n_pins, 1, &orig);
+    if (OVS_UNLIKELY(iovtee_shells_is_revoked(row))) {
+        iovtee_shells_unpin(row);
+        return false;
+    }
+    return true;
+}
+
+/* Undoes iovtee_shells_pin().  The caller need not have a shell of 'row' any
+ * more. */
+void
+iovtee_shells_unpin(struct iovtee_shells *row)
+{
+    uint32_t orig;
+
+    atomic_sub(&row->n_pins, 1, &orig);
+}
+
+bool
+iovtee_shells_is_pinned(struct iovtee_shells *row)
+{
+    uint32_t n;
+
+    atomic_read(&row->n_pins, &n);
+    return n != 0;
+}
+
+/* Was 'row' revoked?  What was read of its buffers before this says no was
+ * read before. */
+bool
+iovtee_shells_is_revoked(struct iovtee_shells *row)
+{
+    bool revoked;
+
+    atomic_thread_fence(memory_order_seq_cst);
+    atomic_read(&row->revoked, &revoked);
+    return revoked;
+}
+
+/* Has nobody send shells of 'row' any more, and waits for those who do: that
+ * is, for one burst.  What a NIC has then was passed to iovtee_mark_sent(). */
+void
+iovtee_shells_revoke(struct iovtee_shells *row)
+{
+    atomic_store(&row->revoked, true);
+    while (iovtee_shells_is_pinned(row)) {
+        sched_yield();
+    }
+}
+
+/* Undoes iovtee_shells_revoke() for 'row', of which all shells are home. */
+void
+iovtee_shells_restore(struct iovtee_shells *row)
+{
+    atomic_store(&row->revoked, false);
+}
+
+/* Adds shell 'mbuf', which is not home, to what is said in 'r'. */
+void
+iovtee_retired_count(struct iovtee_retired *r, const struct rte_mbuf *mbuf)
+{
+    uint16_t port_id, txq;
+
+    r->n_out++;
+    if (iovtee_mark_get_sent(mbuf, &port_id, &txq) && !r->n_sent++) {
+        r->port_id = port_id;
+        r->txq = txq;
+    }
+}
+
+void
+iovtee_retired_free(struct iovtee_retired *retired, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(retired[i].port);
+    }
+    free(retired);
 }
 
 /* The mempool's callback for shells that were freed, of any rows.  A row may

@@ -56,11 +56,23 @@ struct frame {
 };
 
 struct burst {
-    struct rte_mbuf **mbufs;    /* As many as there are heads. */
+    struct rte_mempool *mp;     /* Where mbufs come from. */
     uint32_t room;              /* Of an mbuf, behind the headroom. */
-    struct frame frames[NETDEV_MAX_BURST]; /* For the first mbufs... */
-    unsigned int n;             /* ...so many of them. */
+    struct rte_mbuf **fresh;    /* Mbufs that frames are copied into, ... */
+    unsigned int n_fresh;       /* ...so many, of which... */
+    unsigned int n_used;        /* ...so many are used. */
+    struct rte_mbuf **mbufs;    /* The packets... */
+    struct frame frames[NETDEV_MAX_BURST]; /* ...and their frames... */
+    unsigned int n;             /* ...so many. */
     uint32_t pieces;            /* May yet be looked at. */
+
+    uint16_t heads[NETDEV_MAX_BURST];   /* Of the guest's buffers, ... */
+    unsigned int n_taken;       /* ...so many, of which... */
+    unsigned int n_heads;       /* ...these are good. */
+    bool again;                 /* Has a predecessor left them? */
+    struct rte_mbuf **lent;     /* By head: the shell, or NULL if the frame is
+                                 * copied.  NULL if all are, ... */
+    enum iovtee_tx_copy_reason reason;  /* ...for this reason. */
 };
 
 static unsigned int recv_burst(struct iovtee_txvq *vq, struct rte_mempool *,
@@ -70,9 +82,9 @@ static unsigned int announce(struct iovtee_txvq *vq, struct rte_mempool *,
                              struct rte_mbuf **)
     OVS_REQUIRES(vq->lock);
 
-/* Copies at most 'n' packets from the guest into new mbufs from 'mp'.  Returns
- * how many there are in 'mbufs', which are the caller's then.  Never waits for
- * anything. */
+/* Stores at most 'n' packets from the guest in 'mbufs', which are the caller's
+ * then: shells, where zero-copy is possible, otherwise copies in new mbufs
+ * from 'mp'.  Returns how many there are.  Never waits for anything. */
 unsigned int
 iovtee_txvq_recv(struct iovtee_txvq *vq, struct rte_mempool *mp,
                  struct rte_mbuf *mbufs[], unsigned int n)
@@ -86,6 +98,9 @@ iovtee_txvq_recv(struct iovtee_txvq *vq, struct rte_mempool *mp,
         n = MIN(n, NETDEV_MAX_BURST);
         if (OVS_UNLIKELY(vq->announce) && n) {
             n_rx = announce(vq, mp, mbufs);
+        }
+        if (OVS_UNLIKELY(vq->vring.used_idx != vq->vring.published)) {
+            iovtee_txvq_publish(vq);    /* What came home. */
         }
         n_rx += recv_burst(vq, mp, mbufs + n_rx, n - n_rx);
     }
@@ -219,7 +234,7 @@ add_pieces(struct iovtee_txvq *vq, struct burst *b,
     OVS_REQUIRES(vq->lock)
 {
     struct frame *frame = &b->frames[b->n];
-    struct rte_mbuf *m = b->mbufs[b->n];
+    struct rte_mbuf *m = b->fresh[b->n_used];
 
     if (total <= vq->hdr_len) {
         vq->counters.dropped[IOVTEE_TX_DROP_EMPTY]++;
@@ -230,7 +245,8 @@ add_pieces(struct iovtee_txvq *vq, struct burst *b,
     if (make_room(vq, b, m, frame->len)) {
         gather(segs, 0, &frame->hdr, sizeof frame->hdr);
         gather(segs, vq->hdr_len, rte_pktmbuf_mtod(m, void *), frame->len);
-        b->n++;
+        b->mbufs[b->n++] = m;
+        b->n_used++;
     }
 }
 
@@ -284,9 +300,19 @@ read_buffer(struct iovtee_txvq *vq, struct burst *b, uint16_t head)
     __builtin_prefetch(seg.va + vq->hdr_len);
     b->frames[b->n].src = seg.va + vq->hdr_len;
     b->frames[b->n].len = len;
-    init_mbuf(b->mbufs[b->n], len);
-    b->n++;
+    init_mbuf(b->fresh[b->n_used], len);
+    b->mbufs[b->n++] = b->fresh[b->n_used++];
     return true;
+}
+
+/* Adds the frame that stays where it is, in shell 'm', to 'b'. */
+static inline void
+add_lent(struct burst *b, struct rte_mbuf *m)
+{
+    __builtin_prefetch(m->buf_addr);
+    b->frames[b->n].src = NULL;
+    b->frames[b->n].hdr = (struct virtio_net_hdr) { .flags = 0 };
+    b->mbufs[b->n++] = m;
 }
 
 /* Copies what is left to copy of 'b'. */
@@ -311,25 +337,43 @@ copy_late(struct iovtee_txvq *vq, struct burst *b)
     rte_compiler_barrier();
 }
 
-/* Does what the virtio headers of 'b' ask for.  Drops packets of which that
- * cannot be done: their mbufs move behind those of the others. */
+/* Copies those frames of 'b' after all that were to stay where they are but
+ * whose virtio header, behind which they lie, asks for something.  It is made
+ * of the first 'n' of its heads. */
 static void
-run_offloads(struct iovtee_txvq *vq, struct burst *b)
+take_asking(struct iovtee_txvq *vq, struct burst *b, unsigned int n)
     OVS_REQUIRES(vq->lock)
 {
-    unsigned int n = 0;
+    unsigned int k = 0;
 
-    for (unsigned int i = 0; i < b->n; i++) {
-        struct rte_mbuf *m = b->mbufs[i];
+    for (unsigned int i = 0; i < n; i++) {
+        struct rte_mbuf *shell = b->lent[i];
+        struct frame *frame;
 
-        if (OVS_LIKELY(iovtee_offload(m, &b->frames[i].hdr))) {
-            b->mbufs[i] = b->mbufs[n];
-            b->mbufs[n++] = m;
-        } else {
-            vq->counters.dropped[IOVTEE_TX_DROP_HEADER]++;
+        if (!shell) {
+            continue;
+        }
+        while (b->mbufs[k] != shell) {
+            k++;
+        }
+        frame = &b->frames[k];
+        memcpy(&frame->hdr, (uint8_t *) shell->buf_addr - vq->hdr_len,
+               sizeof frame->hdr);
+        if (OVS_UNLIKELY(frame->hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM
+                         || (frame->hdr.gso_type
+                             != VIRTIO_NET_HDR_GSO_NONE))) {
+            struct rte_mbuf *m = b->fresh[b->n_used++];
+
+            init_mbuf(m, shell->data_len);
+            copy_frame(rte_pktmbuf_mtod(m, uint8_t *), shell->buf_addr,
+                       shell->data_len);
+            vq->counters.copied[IOVTEE_TX_COPY_OFFLOAD]++;
+            b->mbufs[k] = m;
+            b->lent[i] = NULL;
+            iovtee_txvq_unlend(vq, b->heads[i]);
         }
     }
-    b->n = n;
+    rte_compiler_barrier();
 }
 
 /* Gives 'n' mbufs back that came from 'mp' and that nobody has seen. */
@@ -344,21 +388,151 @@ put_back(struct rte_mempool *mp, struct rte_mbuf *mbufs[], unsigned int n)
     rte_mempool_put_bulk(mp, (void **) mbufs, n);
 }
 
-/* Finishes 'b', which is made of the first 'n' of 'heads': gives the buffers
- * back to the guest, and counts the packets. */
+/* Does what the virtio headers of 'b' ask for.  Drops packets of which that
+ * cannot be done. */
 static void
-complete(struct iovtee_txvq *vq, const struct burst *b,
-         const uint16_t heads[], unsigned int n)
+run_offloads(struct iovtee_txvq *vq, struct burst *b)
+    OVS_REQUIRES(vq->lock)
+{
+    unsigned int n = 0;
+
+    for (unsigned int i = 0; i < b->n; i++) {
+        struct rte_mbuf *m = b->mbufs[i];
+
+        if (OVS_LIKELY(iovtee_offload(m, &b->frames[i].hdr))) {
+            b->mbufs[n++] = m;
+        } else {
+            vq->counters.dropped[IOVTEE_TX_DROP_HEADER]++;
+            put_back(b->mp, &m, 1);
+        }
+    }
+    b->n = n;
+}
+/* Takes up to 'n' buffers for 'b', those that a predecessor has left first.
+ * Returns false if there are none. */
+static bool
+take(struct iovtee_txvq *vq, struct burst *b, unsigned int n)
+    OVS_REQUIRES(vq->lock)
+{
+    b->again = vq->next_again < vq->n_again;
+    if (OVS_UNLIKELY(b->again)) {
+        n = vq->vring.fault ? 0 : MIN(n, vq->n_again - vq->next_again);
+        memcpy(b->heads, vq->again + vq->next_again, n * sizeof *b->heads);
+        vq->next_again += n;
+        for (unsigned int i = 0; i < n; i++) {
+            iovtee_ledger_move(&vq->ledger, b->heads[i], IOVTEE_IDLE,
+                               IOVTEE_GUEST);
+        }
+    } else if (iovtee_vring_n_avail(&vq->vring, n)) {
+        n = iovtee_vring_take(&vq->vring, b->heads, n);
+        for (unsigned int i = 0; i < n; i++) {
+            iovtee_vring_prefetch_desc(&vq->vring, b->heads[i]);
+            iovtee_inflight_take(&vq->inflight, b->heads[i]);
+        }
+    } else {
+        n = 0;
+    }
+    b->n_taken = b->n_heads = n;
+    return n != 0;
+}
+
+/* Undoes take() for all heads of 'b' but the first 'n'. */
+static void
+untake(struct iovtee_txvq *vq, struct burst *b, unsigned int n)
+    OVS_REQUIRES(vq->lock)
+{
+    for (unsigned int i = n; b->lent && i < b->n_heads; i++) {
+        if (b->lent[i]) {
+            iovtee_txvq_unlend(vq, b->heads[i]);
+        }
+    }
+    if (OVS_UNLIKELY(b->again)) {
+        for (unsigned int i = n; i < b->n_taken; i++) {
+            iovtee_ledger_move(&vq->ledger, b->heads[i], IOVTEE_GUEST,
+                               IOVTEE_IDLE);
+        }
+        vq->next_again -= b->n_taken - n;
+    } else {
+        iovtee_vring_untake(&vq->vring, b->n_taken - n);
+    }
+}
+
+/* Lends what 'b' is to leave where it is, and gets mbufs for the rest, of
+ * which the lines are fetched that will be written to.  Returns true if
+ * successful. */
+static bool
+prepare(struct iovtee_txvq *vq, struct burst *b, struct rte_mbuf *shells[],
+        struct rte_mbuf *fresh[])
+    OVS_REQUIRES(vq->lock)
+{
+    unsigned int n;
+
+    if (OVS_LIKELY(!vq->zero_copy) || b->again
+        || !iovtee_txvq_may_lend(vq, b->n_taken, &b->reason)) {
+        b->n_heads = iovtee_txvq_check_heads(vq, b->heads, b->n_taken);
+        n = b->n_heads;
+    } else {
+        b->lent = shells;
+        b->fresh = fresh;
+        n = iovtee_txvq_lend(vq, b->heads, b->n_taken, b->room, shells,
+                             &b->n_heads);
+        if (vq->offloads) {
+            /* For those of which it will be seen what they ask for. */
+            n = b->n_heads;
+        }
+    }
+
+    if (n && OVS_UNLIKELY(rte_mempool_get_bulk(b->mp, (void **) b->fresh,
+                                               n))) {
+        return false;
+    }
+    for (unsigned int i = 0; i < n; i++) {
+        __builtin_prefetch(b->fresh[i], 1);
+        __builtin_prefetch((uint8_t *) b->fresh[i]->buf_addr
+                           + RTE_PKTMBUF_HEADROOM, 1);
+    }
+    b->n_fresh = n;
+    return true;
+}
+
+/* Reads the frames of 'b'.  Returns how many of its heads they are made of:
+ * less than all if something is wrong with the next one. */
+static unsigned int
+read_frames(struct iovtee_txvq *vq, struct burst *b)
+    OVS_REQUIRES(vq->lock)
+{
+    unsigned int i;
+
+    for (i = 0; i < b->n_heads; i++) {
+        if (b->lent && b->lent[i]) {
+            add_lent(b, b->lent[i]);
+        } else if (!read_buffer(vq, b, b->heads[i])) {
+            break;
+        }
+    }
+    copy_late(vq, b);
+    return i;
+}
+
+/* Finishes 'b', which is made of the first 'n' of its heads: gives those
+ * buffers back to the guest that were not lent, and counts the packets. */
+static void
+complete(struct iovtee_txvq *vq, const struct burst *b, unsigned int n)
     OVS_REQUIRES(vq->lock)
 {
     for (unsigned int i = 0; i < n; i++) {
-        iovtee_vring_give(&vq->vring, heads[i], 0);
+        if (!b->lent || !b->lent[i]) {
+            iovtee_txvq_give(vq, b->heads[i]);
+        }
     }
-    vq->notify |= iovtee_vring_publish(&vq->vring);
+    iovtee_txvq_publish(vq);
     for (unsigned int i = 0; i < b->n; i++) {
         iovtee_ringstats_count(&vq->counters.ring,
                                rte_pktmbuf_mtod(b->mbufs[i], uint8_t *),
                                b->mbufs[i]->pkt_len);
+    }
+    if (OVS_UNLIKELY(vq->zero_copy) && !b->lent) {
+        vq->counters.copied[b->reason] += b->n;
     }
 }
 
@@ -367,49 +541,48 @@ static unsigned int
 recv_burst(struct iovtee_txvq *vq, struct rte_mempool *mp,
            struct rte_mbuf *mbufs[], unsigned int n)
 {
+    struct rte_mbuf *shells[NETDEV_MAX_BURST], *fresh[NETDEV_MAX_BURST];
     struct burst b = {
+        .mp = mp,
+        .room = rte_pktmbuf_data_room_size(mp) - RTE_PKTMBUF_HEADROOM,
+        .fresh = mbufs,
+        .n_used = 0,
         .mbufs = mbufs,
         .n = 0,
         .pieces = IOVTEE_TXVQ_MAX_PIECES,
+        .lent = NULL,
+        .reason = IOVTEE_TX_COPY_RECOVERED,
     };
-    uint16_t heads[NETDEV_MAX_BURST];
     unsigned int i;
 
-    if (!iovtee_vring_n_avail(&vq->vring, n)) {
+    if (!take(vq, &b, n)) {
+        iovtee_txvq_note_idle(vq);
         return 0;
     }
-    n = iovtee_vring_take(&vq->vring, heads, n);
-    for (i = 0; i < n; i++) {
-        iovtee_vring_prefetch_desc(&vq->vring, heads[i]);
-    }
-    if (OVS_UNLIKELY(rte_mempool_get_bulk(mp, (void **) mbufs, n))) {
-        iovtee_vring_untake(&vq->vring, n);
+    if (OVS_UNLIKELY(!prepare(vq, &b, shells, fresh))) {
+        untake(vq, &b, 0);
         return 0;
     }
-    b.room = rte_pktmbuf_data_room_size(mp) - RTE_PKTMBUF_HEADROOM;
-    for (i = 0; i < n; i++) {
-        __builtin_prefetch(mbufs[i], 1);
-        __builtin_prefetch((uint8_t *) mbufs[i]->buf_addr
-                           + RTE_PKTMBUF_HEADROOM, 1);
-    }
-    iovtee_vring_prefetch_used(&vq->vring, n);
+    iovtee_vring_prefetch_used(&vq->vring, b.n_heads);
 
-    for (i = 0; i < n && read_buffer(vq, &b, heads[i]); i++) {
-        continue;
+    i = read_frames(vq, &b);
+    if (b.lent && OVS_UNLIKELY(vq->offloads)) {
+        take_asking(vq, &b, i);
     }
-    copy_late(vq, &b);
     if (OVS_UNLIKELY(iovtee_guestmem_is_lost(vq->vring.mem))) {
         /* Some of it may be nothing but zeros. */
         iovtee_vring_break(&vq->vring, IOVTEE_FAULT_MEMORY_LOST);
-        b.n = i = 0;
+        b.n = b.n_used = i = 0;
     }
     if (OVS_UNLIKELY(vq->offloads)) {
         run_offloads(vq, &b);
     }
-    complete(vq, &b, heads, i);
-    iovtee_vring_untake(&vq->vring, n - i);
-    if (OVS_UNLIKELY(b.n < n)) {
-        put_back(mp, mbufs + b.n, n - b.n);
+    complete(vq, &b, i);
+    if (OVS_UNLIKELY(i < b.n_taken)) {
+        untake(vq, &b, i);
+    }
+    if (OVS_UNLIKELY(b.n_used < b.n_fresh)) {
+        put_back(mp, b.fresh + b.n_used, b.n_fresh - b.n_used);
     }
     return b.n;
 }

@@ -20,7 +20,7 @@
 
 #include <config.h>
 
-#include "queue/txvq.h"
+#include "queue/txvq-lent.h"
 
 #include <errno.h>
 
@@ -38,6 +38,53 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
                   | (UINT64_C(1) << VIRTIO_NET_F_HOST_TSO4)     \
                   | (UINT64_C(1) << VIRTIO_NET_F_HOST_TSO6)     \
                   | (UINT64_C(1) << VIRTIO_NET_F_HOST_UFO))
+
+/* Finds out what a predecessor that died has left of the ring that 'config'
+ * describes, and of which it may have lent some buffers, and changes 'config'
+ * so that it goes on behind these. */
+static void
+recover(struct iovtee_txvq *vq, struct iovtee_vring_config *config)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    const unsigned int i = IOVTEE_INFLIGHT_TXQ(vq->q);
+    uint16_t avail_idx, used_idx;
+    int error;
+
+    if (!vq->table
+        || (!vq->zero_copy && !iovtee_inflight_has(vq->table, i))) {
+        return;
+    }
+    error = iovtee_inflight_attach(vq->table, i, config->size, &vq->inflight);
+    if (error) {
+        VLOG_WARN("%s: transmit queue %u will not survive a crash of the "
+                  "switch (%s), so it copies", vq->port, vq->q,
+                  ovs_strerror(error));
+        return;
+    }
+    if (!iovtee_inflight_identify(&vq->inflight, config)) {
+        iovtee_inflight_start(&vq->inflight, config);
+        return;
+    }
+
+    vq->again = xcalloc(config->size, sizeof *vq->again);
+    if (iovtee_vring_read_indices(config, &avail_idx, &used_idx)
+        || iovtee_inflight_recover(&vq->inflight, avail_idx, used_idx,
+                                   vq->again, &vq->n_again)) {
+        VLOG_WARN("%s: transmit queue %u does not match what is known of it "
+                  "from before, which is discarded", vq->port, vq->q);
+        vq->n_again = 0;
+        iovtee_inflight_start(&vq->inflight, config);
+        return;
+    }
+    config->last_avail = used_idx + vq->n_again;
+    config->last_used = used_idx;
+    for (uint32_t k = 0; k < vq->n_again; k++) {
+        iovtee_ledger_move(&vq->ledger, vq->again[k], IOVTEE_GUEST,
+                           IOVTEE_IDLE);
+    }
+    VLOG_INFO("%s: transmit queue %u goes on at %"PRIu16" with %"PRIu32
+              " buffers from before", vq->port, vq->q, used_idx, vq->n_again);
+}
 
 /* Creates a queue for the ring that 'config' describes, suspended: see
  * iovtee_txvq_resume().  Returns NULL, having logged why, if the ring is not
@@ -60,10 +107,17 @@ iovtee_txvq_create(const struct iovtee_txvq_config *config)
     ovs_spin_init(&vq->lock);
     vq->state = IOVTEE_TXVQ_SUSPENDED;
 
+    vq->table = config->inflight;
+    vq->zero_copy = config->zero_copy;
+    vq->zero_copy_min = config->zero_copy_min;
+    iovtee_ledger_init(&vq->ledger, vring.size);
+
     /* A predecessor that was interrupted may have taken more than it gave
-     * back.  What became of that nobody knows, so it is taken again. */
+     * back.  What became of that nobody knows, so it is taken again, from the
+     * ring unless the table knows better. */
     vring.transmit = true;
     vring.last_avail = vring.last_used;
+    recover(vq, &vring);
     error = iovtee_vring_init(&vq->vring, &vring);
     if (error) {
         VLOG_WARN("%s: transmit queue %u is unusable: its ring of %"PRIu32
@@ -90,6 +144,9 @@ iovtee_txvq_unref(struct iovtee_txvq *vq)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     if (vq && ovs_refcount_unref(&vq->ref_cnt) == 1) {
+        iovtee_txvq_lent_destroy(vq->lent);
+        iovtee_ledger_destroy(&vq->ledger);
+        free(vq->again);
         iovtee_vring_destroy(&vq->vring);
         iovtee_notifier_unref(vq->notifier);
         ovs_spin_destroy(&vq->lock);
@@ -115,15 +172,29 @@ iovtee_txvq_resume(struct iovtee_txvq *vq, int callfd,
     ovs_spin_unlock(&vq->lock);
 }
 
-/* Stops 'vq'.  After return guest memory is neither read nor written. */
-void
-iovtee_txvq_suspend(struct iovtee_txvq *vq)
+/* Gives back what was to be sent again.  (To leave it in the ring is not
+ * possible: others that came before or after it were used.) */
+static void
+leave_again(struct iovtee_txvq *vq)
+    OVS_REQUIRES(vq->lock)
 {
-    ovs_spin_lock(&vq->lock);
-    if (vq->state == IOVTEE_TXVQ_RUNNING) {
-        vq->state = IOVTEE_TXVQ_SUSPENDED;
+    while (vq->next_again < vq->n_again) {
+        uint16_t head = vq->again[vq->next_again++];
+
+        iovtee_ledger_move(&vq->ledger, head, IOVTEE_IDLE, IOVTEE_GUEST);
+        iovtee_txvq_give(vq, head);
+        vq->counters.dropped[IOVTEE_TX_DROP_STOPPED]++;
     }
-    ovs_spin_unlock(&vq->lock);
+    iovtee_txvq_publish(vq);
+}
+
+/* Makes the guest see what was given back to it.  If it wants to be
+ * interrupted, that is done by iovtee_txvq_unlock(). */
+void
+iovtee_txvq_publish(struct iovtee_txvq *vq)
+{
+    vq->notify |= iovtee_vring_publish(&vq->vring);
+    iovtee_inflight_publish(&vq->inflight);
 }
 
 /* Stops 'vq' for good, and stores where a successor has to go on.  Drops its
@@ -135,6 +206,9 @@ iovtee_txvq_finish(struct iovtee_txvq *vq, uint16_t *last_avail,
     struct iovtee_vring vring;
 
     ovs_spin_lock(&vq->lock);
+    leave_again(vq);
+    iovtee_inflight_stop(&vq->inflight);
+    memset(&vq->inflight, 0, sizeof vq->inflight);
     vring = vq->vring;
     vq->vring.mem = NULL;
     vq->state = IOVTEE_TXVQ_FINISHED;
@@ -217,8 +291,12 @@ iovtee_txvq_get_info(struct iovtee_txvq *vq, struct iovtee_txvq_info *info)
         .n_waiting = (vq->state == IOVTEE_TXVQ_RUNNING
                       ? iovtee_vring_n_avail(&vq->vring, UINT_MAX) : 0),
         .n_out = (uint16_t) (vq->vring.last_avail - vq->vring.published),
+        .n_violations = vq->ledger.n_violations,
+        .zero_copy = vq->zero_copy,
+        .logged = iovtee_vring_is_logged(&vq->vring),
         .fault = vq->vring.fault,
     };
+    iovtee_txvq_lent_count(vq->lent, &vq->ledger, info);
     iovtee_txvq_unlock(vq);
 }
 
@@ -263,6 +341,30 @@ iovtee_txvq_counters_add(struct iovtee_txvq_counters *dst,
 {
     BUILD_ASSERT_DECL(sizeof *dst % sizeof(uint64_t) == 0);
     iovtee_counters_add(dst, src, sizeof *dst, 1);
+}
+
+const char *
+iovtee_tx_copy_reason_name(enum iovtee_tx_copy_reason reason)
+{
+    static const char *const names[] = {
+#define TX_COPY(ENUM, NAME, TEXT) NAME,
+        IOVTEE_TX_COPY_REASONS
+#undef TX_COPY
+    };
+
+    return names[reason];
+}
+
+const char *
+iovtee_tx_copy_reason_text(enum iovtee_tx_copy_reason reason)
+{
+    static const char *const texts[] = {
+#define TX_COPY(ENUM, NAME, TEXT) TEXT,
+        IOVTEE_TX_COPY_REASONS
+#undef TX_COPY
+    };
+
+    return texts[reason];
 }
 
 const char *

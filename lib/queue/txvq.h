@@ -22,14 +22,32 @@
  *
  * One of a guest's transmit virtqueues as the switch uses it.  Packets are
  * copied out of the guest's buffers, and the buffers go back to the guest in
- * the same call, in the order in which they came.  So there is no ledger: none
- * is ever out between two calls, and the used index in guest memory is all
- * that a successor has to know, whatever becomes of us.
+ * the same call, in the order in which they came.  So none is out between two
+ * calls, and the used index in guest memory is all that a successor has to
+ * know, whatever becomes of us.
  *
  *    while (...) {
  *        n = iovtee_txvq_recv(vq, mp, mbufs, NETDEV_MAX_BURST);
  *        ...pass 'mbufs' on...
  *    }
+ *
+ * Zero-copy
+ * =========
+ *
+ * If that is wanted (iovtee_txvq_set_zero_copy()), and while there is a NIC
+ * that can read guest memory (iovtee_txvq_lend_to()), frames of full bursts
+ * stay where they are.  The packet is a read-only shell (queue/shells.h) then,
+ * and its buffer is out until the packet is freed, by a NIC that has sent it
+ * or by whoever dropped it.  The ledger and the in-flight table have these
+ * buffers.
+ *
+ * A NIC may keep what it has sent for as long as it likes.  So never more than
+ * half of the ring is out, whatever else the guest sends is copied, and who
+ * polls the queue has the NIC asked (iovtee_txvq_asks()) when that is all that
+ * is left to do.
+ *
+ * Once iovtee_txvq_suspend_until() returns nothing is out any more.  Frames
+ * that were still on their way through the switch are not sent, then.
  *
  * States
  * ======
@@ -62,7 +80,10 @@
 #include "queue/notifier.h"
 #include "queue/ring-setup.h"
 #include "queue/ringstats.h"
+#include "queue/shells.h"
 #include "util.h"
+#include "virtio/inflight.h"
+#include "virtio/ledger.h"
 #include "virtio/vring.h"
 
 struct rte_mbuf;
@@ -76,7 +97,11 @@ struct rte_mempool;
             "the frame was longer than the port's packet buffers")          \
     TX_DROP(MEMORY, "memory", "there was no memory for a frame that long")  \
     TX_DROP(HEADER, "header",                                               \
-            "the virtio header asked for what the frame does not allow")
+            "the virtio header asked for what the frame does not allow")    \
+    TX_DROP(STOPPED, "stopped",                                             \
+            "the queue was stopped before the frame was sent")              \
+    TX_DROP(REWRITTEN, "rewritten",                                         \
+            "the guest made it another kind of frame meanwhile")
 
 enum iovtee_tx_drop_reason {
 #define TX_DROP(ENUM, NAME, TEXT) IOVTEE_TX_DROP_##ENUM,
@@ -85,6 +110,35 @@ enum iovtee_tx_drop_reason {
     IOVTEE_N_TX_DROP_REASONS
 };
 
+/* Why a frame was copied although zero-copy was wanted. */
+#define IOVTEE_TX_COPY_REASONS                                              \
+    TX_COPY(SHORT, "short", "the frame was shorter than tx-zero-copy-min")  \
+    TX_COPY(PIECES, "pieces",                                               \
+            "the frame was in several pieces, or too long for one")         \
+    TX_COPY(OFFLOAD, "offload",                                             \
+            "the guest left a checksum or segmentation to the switch")      \
+    TX_COPY(QUIET, "quiet", "the guest sent less than a burst at a time")   \
+    TX_COPY(RING_OUT, "ring_out", "half of the guest's ring was out")       \
+    TX_COPY(NO_NIC, "no_nic",                                               \
+            "there was no NIC that can read the guest's memory")            \
+    TX_COPY(MEMORY, "memory",                                               \
+            "there was no memory to lend the guest's buffers")              \
+    TX_COPY(MIGRATION, "migration", "the guest is being migrated")          \
+    TX_COPY(RECOVERED, "recovered", "a switch that died had left it")       \
+    TX_COPY(ACTION, "action",                                               \
+            "more was to be done with it than to send it once")             \
+    TX_COPY(PORT, "port", "it went to another port than the peer")          \
+    TX_COPY(GUEST, "guest", "it went to a guest, into its buffer")
+
+enum iovtee_tx_copy_reason {
+#define TX_COPY(ENUM, NAME, TEXT) IOVTEE_TX_COPY_##ENUM,
+    IOVTEE_TX_COPY_REASONS
+#undef TX_COPY
+    IOVTEE_N_TX_COPY_REASONS
+};
+
+const char *iovtee_tx_copy_reason_name(enum iovtee_tx_copy_reason);
+const char *iovtee_tx_copy_reason_text(enum iovtee_tx_copy_reason);
 const char *iovtee_tx_drop_reason_name(enum iovtee_tx_drop_reason);
 const char *iovtee_tx_drop_reason_text(enum iovtee_tx_drop_reason);
 
@@ -106,6 +160,8 @@ const char *iovtee_txvq_state_to_string(enum iovtee_txvq_state);
  * without it. */
 struct iovtee_txvq_counters {
     struct iovtee_ringstats ring;       /* As librte_vhost counts. */
+    uint64_t zero_copied;               /* Frames that a NIC read in place. */
+    uint64_t copied[IOVTEE_N_TX_COPY_REASONS];
     uint64_t dropped[IOVTEE_N_TX_DROP_REASONS];
     uint64_t faults[IOVTEE_N_FAULTS];   /* Times the ring was found broken. */
 };
@@ -118,6 +174,10 @@ struct iovtee_txvq_config {
     const char *port;                   /* Name of the port, for the log. */
     unsigned int q;                     /* Number of the queue in the port. */
     const struct iovtee_ring_setup *ring;
+    struct iovtee_inflight *inflight;   /* Table that survives us, or NULL.
+                                         * Must outlive the queue's end. */
+    bool zero_copy;                     /* See iovtee_txvq_set_zero_copy(). */
+    uint32_t zero_copy_min;
 };
 
 /* A snapshot for people. */
@@ -126,10 +186,16 @@ struct iovtee_txvq_info {
     uint32_t size;                      /* Of the ring. */
     uint32_t n_waiting;                 /* Buffers that were not taken yet. */
     uint32_t n_out;                     /* Buffers that were, and that the
-                                         * guest was not told of: none, if all
-                                         * is well. */
+                                         * guest was not told of. */
+    uint32_t n[IOVTEE_N_PLACES];        /* Where all buffers are. */
+    uint64_t n_violations;
+    bool zero_copy;                     /* Is it wanted, ... */
+    bool has_nic;                       /* ...is there a NIC for it, ... */
+    bool logged;                        /* ...is the guest being migrated? */
     enum iovtee_vring_fault fault;
 };
+
+struct iovtee_txvq_lent;
 
 struct iovtee_txvq {
     /* Constant from creation on. */
@@ -140,6 +206,12 @@ struct iovtee_txvq {
     struct iovtee_ring_setup ring;      /* As the session described it.  The
                                          * memory is not referenced. */
     struct ovs_refcount ref_cnt;
+    struct iovtee_inflight *table;      /* As in the configuration. */
+
+    /* For the thread that polls. */
+    bool asks;                          /* See iovtee_txvq_asks(). */
+    uint32_t n_idle;                    /* Polls that found nothing, while
+                                         * buffers were out. */
 
     OVS_ALIGNED_VAR(CACHE_LINE_SIZE) struct ovs_spin lock;
     enum iovtee_txvq_state state OVS_GUARDED;
@@ -151,8 +223,31 @@ struct iovtee_txvq {
     bool announce OVS_GUARDED;          /* See iovtee_txvq_announce(). */
     uint8_t mac[6] OVS_GUARDED;         /* Likewise. */
 
+    /* Zero-copy.  A buffer in IOVTEE_SWITCH is out, one in IOVTEE_IDLE is left
+     * from a predecessor and in 'again'. */
+    bool zero_copy OVS_GUARDED;         /* Is it wanted, ... */
+    uint32_t zero_copy_min OVS_GUARDED; /* ...for frames this long? */
+    bool no_memory OVS_GUARDED;         /* Was there none for shells? */
+    struct iovtee_ledger ledger OVS_GUARDED;
+    struct iovtee_inflight_ring inflight OVS_GUARDED;
+    uint16_t *again OVS_GUARDED;        /* Heads to take first, ... */
+    uint32_t n_again OVS_GUARDED;       /* ...so many, from the... */
+    uint32_t next_again OVS_GUARDED;    /* ...next one on. */
+    struct iovtee_txvq_lent *lent OVS_GUARDED;  /* The shells, or NULL. */
+
     struct iovtee_txvq_counters counters;
 };
+
+/* How much is done to have a NIC give back what it was to send. */
+enum iovtee_txvq_fetch_step {
+    IOVTEE_TXVQ_ASK,            /* It is asked for what it has sent. */
+    IOVTEE_TXVQ_STOP_QUEUE,     /* The queue is stopped for a moment. */
+    IOVTEE_TXVQ_RESTART,        /* The device is restarted. */
+};
+
+/* Does that with transmit queue 'txq' of DPDK port 'port_id'. */
+typedef void iovtee_txvq_fetch(uint16_t port_id, uint16_t txq,
+                               enum iovtee_txvq_fetch_step);
 
 struct iovtee_txvq *iovtee_txvq_create(const struct iovtee_txvq_config *);
 struct iovtee_txvq *iovtee_txvq_ref(struct iovtee_txvq *);
@@ -162,12 +257,23 @@ void iovtee_txvq_unref(struct iovtee_txvq *);
 void iovtee_txvq_resume(struct iovtee_txvq *, int callfd,
                         const struct iovtee_vring_log *);
 void iovtee_txvq_suspend(struct iovtee_txvq *);
+bool iovtee_txvq_suspend_until(struct iovtee_txvq *, long long int deadline,
+                               iovtee_txvq_fetch *);
 void iovtee_txvq_finish(struct iovtee_txvq *, uint16_t *last_avail,
                         uint16_t *last_used);
 void iovtee_txvq_set_callfd(struct iovtee_txvq *, int callfd);
 void iovtee_txvq_announce(struct iovtee_txvq *, const uint8_t mac[6]);
 bool iovtee_txvq_same_ring(const struct iovtee_txvq *,
                            const struct iovtee_ring_setup *);
+
+/* Zero-copy (queue/txvq-lend.c). */
+void iovtee_txvq_set_zero_copy(struct iovtee_txvq *, bool zero_copy,
+                               uint32_t min);
+void iovtee_txvq_lend_to(struct iovtee_txvq *, uint32_t port_id);
+bool iovtee_txvq_asks(struct iovtee_txvq *, uint16_t *port_id, uint16_t *txq);
+bool iovtee_txvq_is_balanced(struct iovtee_txvq *);
+size_t iovtee_txvq_sweep(void);
+size_t iovtee_txvq_get_retired(struct iovtee_retired **);
 
 /* The switch's side (the first in queue/txvq-recv.c). */
 unsigned int iovtee_txvq_recv(struct iovtee_txvq *, struct rte_mempool *,
@@ -178,5 +284,29 @@ void iovtee_txvq_get_info(struct iovtee_txvq *, struct iovtee_txvq_info *);
 
 /* For the other files of this module. */
 void iovtee_txvq_unlock(struct iovtee_txvq *vq) OVS_RELEASES(vq->lock);
+void iovtee_txvq_publish(struct iovtee_txvq *vq) OVS_REQUIRES(vq->lock);
+bool iovtee_txvq_may_lend(struct iovtee_txvq *vq, unsigned int n,
+                          enum iovtee_tx_copy_reason *)
+    OVS_REQUIRES(vq->lock);
+unsigned int iovtee_txvq_check_heads(struct iovtee_txvq *vq,
+                                     const uint16_t heads[], unsigned int n)
+    OVS_REQUIRES(vq->lock);
+unsigned int iovtee_txvq_lend(struct iovtee_txvq *vq, const uint16_t heads[],
+                              unsigned int n, uint32_t room,
+                              struct rte_mbuf *shells[],
+                              unsigned int *n_good)
+    OVS_REQUIRES(vq->lock);
+void iovtee_txvq_unlend(struct iovtee_txvq *vq, uint16_t head)
+    OVS_REQUIRES(vq->lock);
+void iovtee_txvq_note_idle(struct iovtee_txvq *vq) OVS_REQUIRES(vq->lock);
+
+/* Gives buffer 'head' back to the guest. */
+static inline void
+iovtee_txvq_give(struct iovtee_txvq *vq, uint16_t head)
+    OVS_REQUIRES(vq->lock)
+{
+    iovtee_vring_give(&vq->vring, head, 0);
+    iovtee_inflight_give(&vq->inflight, head);
+}
 
 #endif /* txvq.h */

@@ -35,6 +35,7 @@
 #include "queue/rxvq.h"
 #include "session/session.h"
 #include "tee/peer.h"
+#include "tee/reader.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_tee);
@@ -57,6 +58,8 @@ struct iovtee_tee {
      * is taken out before it goes. */
     struct iovtee_rxvq *vqs[IOVTEE_SESSION_MAX_QUEUES];
     struct iovtee_rxvq *attached[MAX_RXQS];
+
+    struct iovtee_reader reader; /* Transmit queues, that 'nic' may read. */
 };
 
 /* A NIC port. */
@@ -167,6 +170,17 @@ iovtee_tee_set_enabled(struct iovtee_tee *tee, bool enabled)
     ovs_mutex_lock(&mutex);
     tee->enabled = enabled;
     couple(tee);
+    ovs_mutex_unlock(&mutex);
+}
+
+/* Sets whether the peer may read what the guest sends where it is.  It may not
+ * from creation on. */
+void
+iovtee_tee_set_tx_enabled(struct iovtee_tee *tee, bool enabled)
+{
+    ovs_mutex_lock(&mutex);
+    tee->reader.enabled = enabled;
+    iovtee_reader_settle(&tee->reader, tee->nic);
     ovs_mutex_unlock(&mutex);
 }
 
@@ -341,6 +355,7 @@ iovtee_tee_nic_remove(struct iovtee_nic *nic)
         if (tee->nic == nic) {
             uncouple(tee);
             tee->nic = NULL;
+            iovtee_reader_settle(&tee->reader, tee->nic);
         }
     }
     settle(NULL);
@@ -390,6 +405,25 @@ iovtee_tee_vq_down(struct iovtee_tee *tee, unsigned int q)
     ovs_mutex_lock(&mutex);
     tee->vqs[q] = NULL;
     couple(tee);
+    ovs_mutex_unlock(&mutex);
+}
+
+/* Transmit queue 'q' of the guest, 'vq', runs from now on. */
+void
+iovtee_tee_tx_up(struct iovtee_tee *tee, unsigned int q,
+                 struct iovtee_txvq *vq)
+{
+    ovs_mutex_lock(&mutex);
+    iovtee_reader_up(&tee->reader, q, vq, tee->nic);
+    ovs_mutex_unlock(&mutex);
+}
+
+/* Transmit queue 'q' of the guest must stop: no NIC gets any more of it. */
+void
+iovtee_tee_tx_down(struct iovtee_tee *tee, unsigned int q)
+{
+    ovs_mutex_lock(&mutex);
+    iovtee_reader_down(&tee->reader, q);
     ovs_mutex_unlock(&mutex);
 }
 
@@ -570,6 +604,7 @@ couple(struct iovtee_tee *tee)
             atomic_store_relaxed(&running[i]->peer_port_id, UINT32_MAX);
         }
     }
+    iovtee_reader_settle(&tee->reader, tee->nic);
 }
 
 /* Stores in each of the MAX_RXQS elements of 'want' which one of the 'n'

@@ -33,12 +33,15 @@
  * not exist, or that serves another guest, is waited for; meanwhile a peer
  * that was in effect stays so, unless it goes or somebody else wants it.
  *
+ * The peer is also the NIC that may read what the guest sends where it is, if
+ * the user wants that, by whichever of its transmit queues.
+ *
  * Threads
  * =======
  *
  * Everything serializes on one mutex.  iovtee_tee_hold(),
- * iovtee_tee_release(), iovtee_tee_vq_up() and iovtee_tee_vq_down() are called
- * by vhost threads, the rest by the main thread, never with a lock of OVS's or
+ * iovtee_tee_release(), iovtee_tee_vq_up(), iovtee_tee_vq_down(),
+ * iovtee_tee_tx_up() and iovtee_tee_tx_down() are called by vhost threads, the rest by the main thread, never with a lock of OVS's or
  * DPDK's ports held that a vhost thread could want. */
 
 #include <stdbool.h>
@@ -48,6 +51,7 @@ struct ds;
 struct iovtee_nic;
 struct iovtee_tee;
 struct iovtee_rxvq;
+struct iovtee_txvq;
 
 /* A guest port.  'name' is copied. */
 struct iovtee_tee *iovtee_tee_create(const char *name);
@@ -58,6 +62,7 @@ void iovtee_tee_destroy(struct iovtee_tee *);
 int iovtee_tee_set_peer(struct iovtee_tee *, const char *peer,
                         const char *rxqs, bool exposes, char **errp);
 void iovtee_tee_set_enabled(struct iovtee_tee *, bool enabled);
+void iovtee_tee_set_tx_enabled(struct iovtee_tee *, bool enabled);
 char *iovtee_tee_check(struct iovtee_tee *);
 char *iovtee_tee_peer(struct iovtee_tee *);
 char *iovtee_tee_status(struct iovtee_tee *);
@@ -72,6 +77,9 @@ void iovtee_tee_release(struct iovtee_tee *);
 void iovtee_tee_vq_up(struct iovtee_tee *, unsigned int q,
                       struct iovtee_rxvq *);
 void iovtee_tee_vq_down(struct iovtee_tee *, unsigned int q);
+void iovtee_tee_tx_up(struct iovtee_tee *, unsigned int q,
+                      struct iovtee_txvq *);
+void iovtee_tee_tx_down(struct iovtee_tee *, unsigned int q);
 
 /* For people: the guest that receive queue 'rxq' of NIC 'nic' is coupled with,
  * or NULL.  The caller frees it. */

@@ -179,6 +179,21 @@ iovtee_inflight_attach(struct iovtee_inflight *table, unsigned int q,
     return 0;
 }
 
+/* Returns true if 'table' says anything of queue 'q', which need not be
+ * attached. */
+bool
+iovtee_inflight_has(const struct iovtee_inflight *table, unsigned int q)
+{
+    uint64_t valid = 0;
+
+    return (q < IOVTEE_INFLIGHT_MAX_QUEUES
+            && pread(table->fd, &valid, sizeof valid,
+                     RECORD_OFFSET(q)
+                     + offsetof(struct iovtee_inflight_record, valid))
+            == sizeof valid
+            && valid == MAGIC);
+}
+
 /* Returns true if the table knows the ring that 'config' describes: the same
  * addresses in the same files of guest memory. */
 bool

@@ -111,8 +111,12 @@
 
 #include "virtio/vring.h"
 
-/* Queues that a table has room for. */
-#define IOVTEE_INFLIGHT_MAX_QUEUES 128
+/* Rings that a table has room for.  The first half is for receive queues, the
+ * second one for transmit queues. */
+#define IOVTEE_INFLIGHT_MAX_QUEUES 256
+
+/* The number of the ring of transmit queue Q. */
+#define IOVTEE_INFLIGHT_TXQ(Q) (IOVTEE_INFLIGHT_MAX_QUEUES / 2 + (Q))
 
 /* The mark of a buffer that was taken and not given back. */
 #define IOVTEE_INFLIGHT_OUTSTANDING UINT64_MAX
@@ -135,6 +139,7 @@ void iovtee_inflight_close(struct iovtee_inflight *);
 
 int iovtee_inflight_attach(struct iovtee_inflight *, unsigned int q,
                            uint32_t size, struct iovtee_inflight_ring *);
+bool iovtee_inflight_has(const struct iovtee_inflight *, unsigned int q);
 bool iovtee_inflight_identify(const struct iovtee_inflight_ring *,
                               const struct iovtee_vring_config *);
 int iovtee_inflight_recover(struct iovtee_inflight_ring *,

@@ -210,6 +210,23 @@ def early(bench):
         bench.verify("early completion", rig, "E", "imix")
 
 
+def txzc(bench):
+    """What guests send, read by the NIC where it is (T) or copied (E): there
+    and back, against stock ports."""
+    sizes = "64", "256", "512", "1518"
+    lanes = "TEG"
+    with bench.rig(Config(lanes, inside=True)) as rig:
+        found = bench.alternate("sending in place", rig, [
+            case(lane, size, keys=ALONE) for size in sizes for lane in lanes])
+        for size in sizes:
+            for a, b in "TE", "TG":
+                bench.compare("sending in place", found, (a, size), (b, size))
+            for a, b in "TG", "EG":
+                bench.compare("sending in place", found, (a, size), (b, size),
+                              True)
+        bench.verify("sending in place", rig, "T", "imix")
+
+
 def container(bench):
     """6: a container (virtio-user) and a virtual machine (QEMU)."""
     why = vm.why_not()
@@ -280,5 +297,5 @@ def elsewhere(bench):
                     ["VW"], keys=ALONE, rate=True)
 
 
-ALL = (throughput, early, sizes, methods, rings, flows, guests, bursts,
+ALL = (throughput, early, txzc, sizes, methods, rings, flows, guests, bursts,
        lossless, container, copy, vlan, elsewhere)

@@ -29,6 +29,7 @@ import time
 
 import endurance
 import flips
+import lending
 import life
 import messages
 import migration
@@ -40,7 +41,7 @@ from guest import Failure
 
 CASES = {case.__name__.replace("_", "-"): case
          for module in (life, migration, rings, sending, messages, shrink,
-                        flips, endurance)
+                        flips, lending, endurance)
          for case in module.CASES}
 
 

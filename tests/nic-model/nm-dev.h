@@ -55,6 +55,7 @@ struct nm_knobs {
     uint32_t tx_us;             /* Fewer are completed after this... */
     uint32_t tx_lazy;           /* ...or only once more were posted. */
     uint32_t tx_unit;           /* Completed in whole units of this only. */
+    uint32_t tx_hang;           /* Nothing more is taken to be sent. */
     uint32_t tx_ask;            /* The driver can be asked for what was sent,
                                  * and... */
     uint32_t tx_stop;           /* ...can stop single transmit queues. */

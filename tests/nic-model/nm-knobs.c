@@ -53,6 +53,7 @@ nm_knobs_set(struct nm_dev *dev, char *args)
     uint64_t tx_lazy = knobs->tx_lazy, every = knobs->rx_error_every;
     uint64_t flap_ms = knobs->flap_ms, check = knobs->check;
     uint64_t touch = knobs->touch, tx_unit = knobs->tx_unit;
+    uint64_t tx_hang = knobs->tx_hang;
     uint64_t tx_ask = knobs->tx_ask, tx_stop = knobs->tx_stop;
     const struct nm_key keys[] = {
         { "group", NM_NUMBER, &group, 4096 },
@@ -61,6 +62,7 @@ nm_knobs_set(struct nm_dev *dev, char *args)
         { "tx_us", NM_NUMBER, &tx_us, 10000000 },
         { "tx_lazy", NM_NUMBER, &tx_lazy, 1 },
         { "tx_unit", NM_NUMBER, &tx_unit, 4096 },
+        { "tx_hang", NM_NUMBER, &tx_hang, 1 },
         { "tx_ask", NM_NUMBER, &tx_ask, 1 },
         { "tx_stop", NM_NUMBER, &tx_stop, 1 },
         { "rx_error_every", NM_NUMBER, &every, UINT32_MAX },
@@ -87,6 +89,7 @@ nm_knobs_set(struct nm_dev *dev, char *args)
     knobs->tx_us = tx_us;
     knobs->tx_lazy = tx_lazy;
     knobs->tx_unit = tx_unit;
+    knobs->tx_hang = tx_hang;
     nm_store(&knobs->tx_ask, tx_ask);
     nm_store(&knobs->tx_stop, tx_stop);
     knobs->rx_error_every = every;

@@ -26,6 +26,7 @@
  *     tx_lazy=1         only completed once more frames are to be sent
  *     tx_unit=N         completed in whole units of N only, however long that
  *                       takes, as with "tx_rs_thresh" of Intel's drivers
+ *     tx_hang=1         takes no more frames that are to be sent
  *     tx_ask=0          the driver has no rte_eth_tx_done_cleanup()
  *     tx_stop=0         nor can it stop a single transmit queue
  *     rx_error_every=N  each so manieth frame has a bad CRC

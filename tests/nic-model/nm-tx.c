@@ -132,7 +132,7 @@ nm_tx_run(struct nm_txq *q, uint64_t now)
     uint32_t before = q->taken;
     uint32_t n = nm_load(&q->tail) - before;
 
-    if (unlikely(q->dev->hung)) {
+    if (unlikely(q->dev->hung || knobs->tx_hang)) {
         return 0;
     }
     if (n) {

@@ -124,6 +124,23 @@ tests_unit_test_border_diverted_DEPENDENCIES = \
 tests_unit_test_border_diverted_LINK = \
 	$(OVS_LINK) $(IOVTEE_BORDER_WRAPS) $(LDFLAGS) -o $@
 
+check_PROGRAMS += tests/unit/test-border-sent
+tests_unit_test_border_sent_SOURCES = \
+	tests/unit/border-fixture.h \
+	tests/unit/test-border-sent.c \
+	tests/unit/unit-eal.h \
+	tests/unit/unit.h
+tests_unit_test_border_sent_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_border_sent_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_border_sent_LDADD = \
+	$(lib_libiovtee_border_a_OBJECTS) \
+	$(UNIT_OVS_LIBS)
+tests_unit_test_border_sent_DEPENDENCIES = \
+	$(lib_libiovtee_border_a_OBJECTS) \
+	$(UNIT_OVS_BUILT)
+tests_unit_test_border_sent_LINK = \
+	$(OVS_LINK) $(IOVTEE_BORDER_WRAPS) $(LDFLAGS) -o $@
+
 check_PROGRAMS += tests/unit/test-dp-packet
 tests_unit_test_dp_packet_SOURCES = \
 	tests/unit/test-dp-packet.c \
@@ -250,6 +267,16 @@ tests_unit_test_tee_LDADD = $(UNIT_OVS_LIBS)
 tests_unit_test_tee_DEPENDENCIES = $(UNIT_OVS_BUILT)
 tests_unit_test_tee_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
 
+check_PROGRAMS += tests/unit/test-reader
+tests_unit_test_reader_SOURCES = \
+	tests/unit/test-reader.c \
+	tests/unit/unit.h
+tests_unit_test_reader_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_reader_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_reader_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_reader_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_reader_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
 check_PROGRAMS += tests/unit/test-rxvq
 tests_unit_test_rxvq_SOURCES = \
 	tests/unit/test-rxvq.c \
@@ -368,6 +395,34 @@ tests_unit_test_txvq_hostile_LDADD = $(UNIT_OVS_LIBS)
 tests_unit_test_txvq_hostile_DEPENDENCIES = $(UNIT_OVS_BUILT)
 tests_unit_test_txvq_hostile_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
 
+check_PROGRAMS += tests/unit/test-txvq-lend
+tests_unit_test_txvq_lend_SOURCES = \
+	tests/unit/test-txvq-lend.c \
+	tests/unit/txvq-fixture.c \
+	tests/unit/txvq-fixture.h \
+	tests/unit/txvq-lend-fixture.h \
+	tests/unit/unit-eal.h \
+	$(UNIT_SOURCES)
+tests_unit_test_txvq_lend_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_txvq_lend_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_txvq_lend_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_txvq_lend_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_txvq_lend_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
+check_PROGRAMS += tests/unit/test-txvq-stop
+tests_unit_test_txvq_stop_SOURCES = \
+	tests/unit/test-txvq-stop.c \
+	tests/unit/txvq-fixture.c \
+	tests/unit/txvq-fixture.h \
+	tests/unit/txvq-lend-fixture.h \
+	tests/unit/unit-eal.h \
+	$(UNIT_SOURCES)
+tests_unit_test_txvq_stop_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_txvq_stop_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_txvq_stop_LDADD = $(UNIT_OVS_LIBS)
+tests_unit_test_txvq_stop_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_unit_test_txvq_stop_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
 check_PROGRAMS += tests/unit/test-offload
 tests_unit_test_offload_SOURCES = \
 	tests/unit/test-offload.c \
@@ -387,6 +442,7 @@ UNIT_OVS_LIBS = \
 
 $(tests_unit_test_border_OBJECTS) \
 $(tests_unit_test_border_diverted_OBJECTS) \
+$(tests_unit_test_border_sent_OBJECTS) \
 $(tests_unit_test_dp_packet_OBJECTS) \
 $(tests_unit_test_hostpool_OBJECTS) \
 $(tests_unit_test_nic_OBJECTS) \
@@ -396,6 +452,7 @@ $(tests_unit_test_qos_OBJECTS) \
 $(tests_unit_test_ringstats_OBJECTS) \
 $(tests_unit_test_session_OBJECTS) \
 $(tests_unit_test_tee_OBJECTS) \
+$(tests_unit_test_reader_OBJECTS) \
 $(tests_unit_test_rxvq_OBJECTS) \
 $(tests_unit_test_rxvq_copy_OBJECTS) \
 $(tests_unit_test_rxvq_equip_OBJECTS) \
@@ -405,5 +462,7 @@ $(tests_unit_test_rxvq_log_OBJECTS) \
 $(tests_unit_test_rxvq_shift_OBJECTS) \
 $(tests_unit_test_txvq_OBJECTS) \
 $(tests_unit_test_txvq_hostile_OBJECTS) \
+$(tests_unit_test_txvq_lend_OBJECTS) \
+$(tests_unit_test_txvq_stop_OBJECTS) \
 $(tests_unit_test_offload_OBJECTS): \
 	$(OVS_CFLAGS_FILE)

@@ -26,7 +26,7 @@ import subprocess
 import sys
 
 # Folders from the bottom up.  Those of a row do not know each other.
-LAYERS = [["compat", "virtio"], ["queue"], ["border", "nic", "session"], ["tee"],
+LAYERS = [["compat", "virtio"], ["queue"], ["border"], ["nic", "session"], ["tee"],
           ["guest"], [""]]
 
 # Functions that only one folder may call.

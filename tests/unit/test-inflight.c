@@ -350,10 +350,10 @@ test_files(void)
     setup(&f, "files", 0);
     device_init(&d, &f, f.path);
     print_open_error("open twice", f.path);
-    printf("queue 127: %s\n", strerror(iovtee_inflight_attach(
-                                           d.table, 127, 32768, &ring)));
-    printf("queue 128: %s\n", strerror(iovtee_inflight_attach(
-                                           d.table, 128, 1, &ring)));
+    printf("queue 255: %s\n", strerror(iovtee_inflight_attach(
+                                           d.table, 255, 32768, &ring)));
+    printf("queue 256: %s\n", strerror(iovtee_inflight_attach(
+                                           d.table, 256, 1, &ring)));
     CHECK(!ring.marks);
     printf("size 0: %s\n", strerror(iovtee_inflight_attach(d.table, 0, 0,
                                                            &ring)));

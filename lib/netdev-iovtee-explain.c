@@ -16,7 +16,8 @@
 
 /* The conditions of zero-copy, in the order in which to look at them: the
  * host's, the NIC's, the guest's, and what the traffic makes of it.  Each
- * names what was found, what should be and what to do.  For the main thread. */
+ * names what was found, what should be and what to do.  For the main
+ * thread. */
 
 #include <config.h>
 

@@ -102,8 +102,8 @@ iovtee_ringstats_count(struct iovtee_ringstats *stats, const uint8_t *frame,
     }
 }
 
-/* Adds each member of 'src', 'times', to that of 'dst'.  Both are structures of
- * 'size' bytes with nothing but uint64_t in them. */
+/* Adds each member of 'src', 'times', to that of 'dst'.  Both are structures
+ * of 'size' bytes with nothing but uint64_t in them. */
 static inline void
 iovtee_counters_add(void *dst, const void *src, size_t size, uint64_t times)
 {

@@ -15,8 +15,8 @@
  */
 
 
-/* What a guest transmit queue has lent: the row, and where its shells are.  The
- * callers have the queue's lock. */
+/* What a guest transmit queue has lent: the row, and where its shells are.
+ * The callers have the queue's lock. */
 
 #include <config.h>
 

@@ -77,8 +77,8 @@ find_places(struct iovtee_txvq *vq, struct places *p)
         unsigned int i;
 
         if (iovtee_ledger_place(&vq->ledger, head) != IOVTEE_SWITCH
-            || !iovtee_mark_get_sent(iovtee_txvq_lent_shell(vq->lent, head), &port_id,
-                                     &txq)) {
+            || !iovtee_mark_get_sent(iovtee_txvq_lent_shell(vq->lent, head),
+                                     &port_id, &txq)) {
             continue;
         }
         p->n_sent++;
@@ -177,7 +177,8 @@ forget(struct iovtee_txvq *vq)
         lent = vq->lent;
         lent->n_out++;
         bitmap_set1(out, head);
-        if (!iovtee_mark_get_sent(iovtee_txvq_lent_shell(lent, head), &port_id, &txq)) {
+        if (!iovtee_mark_get_sent(iovtee_txvq_lent_shell(lent, head),
+                                  &port_id, &txq)) {
             vq->counters.dropped[IOVTEE_TX_DROP_STOPPED]++;
         }
         iovtee_ledger_move(&vq->ledger, head, IOVTEE_SWITCH, IOVTEE_GUEST);

@@ -41,8 +41,9 @@
  *
  * Everything serializes on one mutex.  iovtee_tee_hold(),
  * iovtee_tee_release(), iovtee_tee_vq_up(), iovtee_tee_vq_down(),
- * iovtee_tee_tx_up() and iovtee_tee_tx_down() are called by vhost threads, the rest by the main thread, never with a lock of OVS's or
- * DPDK's ports held that a vhost thread could want. */
+ * iovtee_tee_tx_up() and iovtee_tee_tx_down() are called by vhost threads, the
+ * rest by the main thread, never with a lock of OVS's or DPDK's ports held
+ * that a vhost thread could want. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -15,8 +15,8 @@
  */
 
 
-/* Unit tests of lib/queue/txvq-lend: what stays in the guest's buffers, and how
- * these come back. */
+/* Unit tests of lib/queue/txvq-lend: what stays in the guest's buffers, and
+ * how these come back. */
 
 #include <config.h>
 

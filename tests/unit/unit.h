@@ -32,8 +32,8 @@
 
 #define ARRAY_SIZE(ARRAY) (sizeof (ARRAY) / sizeof (ARRAY)[0])
 
-/* How often a test of threads tries something.  ThreadSanitizer is slow, but it
- * also sees a race whose threads missed each other. */
+/* How often a test of threads tries something.  ThreadSanitizer is slow, but
+ * it also sees a race whose threads missed each other. */
 #ifdef __SANITIZE_THREAD__
 #define UNIT_ROUNDS(N) ((N) / 5)
 #else

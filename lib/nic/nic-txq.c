@@ -325,6 +325,23 @@ nic_tx_ask(struct iovtee_nic *nic, uint16_t id)
     }
 }
 
+/* Can 'nic' be asked for what it has sent?  If not then the last packets of a
+ * burst stay with it until somebody sends others. */
+bool
+nic_txqs_can_be_asked(struct iovtee_nic *nic)
+{
+    int ret;
+
+    if (!nic->n_txq || nic->down || nic->kept
+        || find_driver(nic->driver)->never_ask) {
+        return false;
+    }
+    ovs_spin_lock(&nic->txqs[0].lock);
+    ret = rte_eth_tx_done_cleanup(nic->port_id, 0, 1);
+    ovs_spin_unlock(&nic->txqs[0].lock);
+    return ret >= 0;
+}
+
 /* Asks for all that transmit queue 'id' of 'nic' has sent. */
 void
 nic_txq_ask_for_all(struct iovtee_nic *nic, uint16_t id)

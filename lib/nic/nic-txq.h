@@ -30,6 +30,7 @@ void nic_txqs_destroy(struct iovtee_nic *);
 void nic_txqs_learn(struct iovtee_nic *);
 bool nic_txqs_want_set_up(struct iovtee_nic *);
 int nic_txqs_set_up(struct iovtee_nic *);
+bool nic_txqs_can_be_asked(struct iovtee_nic *);
 void nic_txq_try_to_ask(struct iovtee_nic *, uint16_t id);
 void nic_txq_ask_for_all(struct iovtee_nic *, uint16_t id);
 int nic_txq_stop_start(struct iovtee_nic *, uint16_t id);

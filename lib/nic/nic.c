@@ -255,7 +255,12 @@ iovtee_nic_let_read(struct iovtee_nic *nic, struct iovtee_guestmem *mem)
     int error = 0;
 
     ovs_mutex_lock(&nic->mutex);
-    if (!nic->copy_only && nic->port_id < RTE_MAX_ETHPORTS) {
+    if (nic->copy_only || nic->port_id >= RTE_MAX_ETHPORTS) {
+        /* What users see says why. */
+    } else if (!nic_txqs_can_be_asked(nic)) {
+        VLOG_WARN_RL(&rl, "%s: the driver cannot be asked for what it has "
+                     "sent, so what guests send will be copied", nic->name);
+    } else {
         error = nic->mappable ? iovtee_dma_map(nic->dev, mem) : 0;
         if (error) {
             VLOG_WARN_RL(&rl, "%s: the memory of a guest cannot be mapped for "

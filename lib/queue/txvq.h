@@ -120,7 +120,7 @@ enum iovtee_tx_drop_reason {
     TX_COPY(QUIET, "quiet", "the guest sent less than a burst at a time")   \
     TX_COPY(RING_OUT, "ring_out", "half of the guest's ring was out")       \
     TX_COPY(NO_NIC, "no_nic",                                               \
-            "there was no NIC that can read the guest's memory")            \
+            "there was no NIC that can read it there and give it back")     \
     TX_COPY(MEMORY, "memory",                                               \
             "there was no memory to lend the guest's buffers")              \
     TX_COPY(MIGRATION, "migration", "the guest is being migrated")          \

@@ -401,6 +401,7 @@ check_header(struct iovtee_inflight *table)
         .version = VERSION,
         .n_queues = IOVTEE_INFLIGHT_MAX_QUEUES,
     };
+    struct header earlier;
     int error;
 
     error = map(table, 0, BLOCK);
@@ -409,6 +410,15 @@ check_header(struct iovtee_inflight *table)
     }
     get_boot_id(good.boot_id);
     if (good.boot_id[0] && !memcmp(header, &good, sizeof good)) {
+        return 0;
+    }
+
+    /* A table as there were before transmit queues were in it has its rings
+     * where the first half of ours are. */
+    earlier = good;
+    earlier.n_queues = IOVTEE_INFLIGHT_MAX_QUEUES / 2;
+    if (good.boot_id[0] && !memcmp(header, &earlier, sizeof earlier)) {
+        header->n_queues = good.n_queues;
         return 0;
     }
 

@@ -122,6 +122,35 @@ test_calls(void)
     teardown(&f);
 }
 
+/* A switch that had no transmit queues in its tables. */
+static void
+test_earlier(void)
+{
+    const uint32_t n_queues = IOVTEE_INFLIGHT_MAX_QUEUES / 2;
+    struct fixture f;
+    struct device d;
+    int fd;
+
+    setup(&f, "earlier", 65533);
+    driver_post(&f);
+    device_init(&d, &f, f.path);
+    device_take(&d, 5);
+    device_destroy(&d);
+
+    /* After the magic number and the version. */
+    fd = open(f.path, O_RDWR);
+    CHECK(fd >= 0 && pwrite(fd, &n_queues, sizeof n_queues, 12)
+                     == sizeof n_queues);
+    close(fd);
+    for (int i = 0; i < 2; i++) {
+        device_init(&d, &f, f.path);
+        CHECK(d.recovered && d.n_held == 5);
+        device_destroy(&d);
+    }
+    CHECK(check_closed(&f) == 5);
+    teardown(&f);
+}
+
 /* Many bursts, with the count far beyond 65536, and a new switch after each.
  * Some of the buffers stay with the switch or with the driver for ages. */
 static void
@@ -547,6 +576,7 @@ main(int argc, char *argv[])
 {
     static const struct unit_command commands[] = {
         { "calls", test_calls },
+        { "earlier", test_earlier },
         { "random", test_random },
         { "identity", test_identity },
         { "stale", test_stale },

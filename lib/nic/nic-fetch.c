@@ -26,6 +26,8 @@
 
 #include "nic/nic-fetch.h"
 
+#include <errno.h>
+
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 
@@ -150,7 +152,12 @@ iovtee_nic_take_back(uint16_t port_id, uint16_t id,
         if (step == IOVTEE_TXVQ_ASK) {
             nic_txq_ask_for_all(nic, id);
         } else if (step == IOVTEE_TXVQ_STOP_QUEUE) {
-            nic_txq_stop_start(nic, id);
+            int error = -nic_txq_stop_start(nic, id);
+
+            if (error && error != ENOTSUP) {
+                /* It may have been stopped, and not started. */
+                iovtee_nic_restart(nic);
+            }
         } else {
             VLOG_WARN_RL(&rl, "%s: the device is restarted, as transmit queue "
                          "%"PRIu16" keeps memory of a guest that stops",

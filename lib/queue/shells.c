@@ -153,6 +153,7 @@ iovtee_shells_create(uint32_t n, int socket_id,
         .ops = ops,
         .aux = aux,
         .port_id = UINT32_MAX,
+        .sent_to = UINT32_MAX,
     };
     for (uint32_t i = 0; i < n; i++) {
         init_shell(row, i, mp);

@@ -146,11 +146,10 @@ force(struct iovtee_txvq *vq, iovtee_txvq_fetch *fetch)
         find_places(vq, &p);
         fetch_from(&p, fetch, IOVTEE_TXVQ_STOP_QUEUE);
     }
-    for (int i = 0; i < 2; i++) {
-        find_places(vq, &p);
-        fetch_from(&p, fetch, IOVTEE_TXVQ_RESTART);
-    }
-    if (p.n_sent) {
+    find_places(vq, &p);
+    for (int i = 0; i < 2 && p.n; i++) {
+        /* All places are at one NIC, as a rule, and a restart does for all. */
+        fetch(p.places[0].port_id, p.places[0].txq, IOVTEE_TXVQ_RESTART);
         find_places(vq, &p);
     }
     if (p.n_sent) {

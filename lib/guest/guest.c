@@ -57,7 +57,7 @@ static void send_burst(struct iovtee_guest *, int qid,
 static void filter(struct iovtee_guest *, struct dp_packet_batch *,
                    struct iovtee_guest_stats *);
 static void deliver(const struct iovtee_rxvq_map *, struct iovtee_rxvq *target,
-                    struct dp_packet_batch *, int max_retries,
+                    struct dp_packet_batch *, int max_retries, bool silent,
                     struct iovtee_delivery *);
 static void count(struct iovtee_guest *, const struct iovtee_guest_stats *);
 
@@ -309,7 +309,7 @@ send_burst(struct iovtee_guest *guest, int qid, struct dp_packet_batch *batch)
     struct iovtee_delivery d;
     struct pins pins;
     int max_retries;
-    bool up;
+    bool silent, up;
 
     atomic_read_relaxed(&guest->up, &up);
     if (OVS_UNLIKELY(!map || !up || !guest->mp)) {
@@ -323,8 +323,13 @@ send_burst(struct iovtee_guest *guest, int qid, struct dp_packet_batch *batch)
     filter(guest, batch, &stats);
     stats.tx_dropped = stats.tx_mtu_exceeded_drops + stats.tx_qos_drops;
     atomic_read_relaxed(&guest->max_retries, &max_retries);
-    deliver(map, map->vqs[qid % map->n], batch, max_retries, &d);
+    silent = pins.n != 0;
+    deliver(map, map->vqs[qid % map->n], batch, max_retries, silent, &d);
     unpin(&pins);
+    for (unsigned int i = 0; OVS_UNLIKELY(silent) && i < map->n; i++) {
+        /* Who waits for a pin must not wait for this guest's front-end. */
+        iovtee_rxvq_interrupt(map->vqs[i]);
+    }
 
     stats.tx_dropped += d.n_dropped;
     stats.tx_failure_drops += d.n_dropped;
@@ -517,12 +522,17 @@ filter(struct iovtee_guest *guest, struct dp_packet_batch *batch,
     batch->count = kept;
 }
 
-/* Delivers 'batch', of which it takes ownership, to 'target'. */
+/* Delivers 'batch', of which it takes ownership, to 'target', if 'silent'
+ * without interrupting the guest. */
 static void
 deliver(const struct iovtee_rxvq_map *map, struct iovtee_rxvq *target,
-        struct dp_packet_batch *batch, int max_retries,
+        struct dp_packet_batch *batch, int max_retries, bool silent,
         struct iovtee_delivery *d)
 {
+    void (*send)(struct iovtee_rxvq *, struct dp_packet *[], unsigned int n,
+                 unsigned int max_retries, struct iovtee_delivery *)
+        = silent ? iovtee_rxvq_deliver_silently : iovtee_rxvq_deliver;
+
     memset(d, 0, sizeof *d);
     for (unsigned int i = 0; map->n > 1 && i < map->n; i++) {
         struct iovtee_rxvq *vq = map->vqs[i];
@@ -545,8 +555,7 @@ deliver(const struct iovtee_rxvq_map *map, struct iovtee_rxvq *target,
         }
         if (!dp_packet_batch_is_empty(&own)) {
             COVERAGE_INC(iovtee_send_other_queue);
-            iovtee_rxvq_deliver(vq, own.packets, own.count, max_retries,
-                                &own_d);
+            send(vq, own.packets, own.count, max_retries, &own_d);
             d->n_dropped += own_d.n_dropped;
             d->n_retries += own_d.n_retries;
         }
@@ -554,8 +563,7 @@ deliver(const struct iovtee_rxvq_map *map, struct iovtee_rxvq *target,
     if (!dp_packet_batch_is_empty(batch)) {
         struct iovtee_delivery rest_d;
 
-        iovtee_rxvq_deliver(target, batch->packets, batch->count, max_retries,
-                            &rest_d);
+        send(target, batch->packets, batch->count, max_retries, &rest_d);
         d->n_dropped += rest_d.n_dropped;
         d->n_retries += rest_d.n_retries;
     }

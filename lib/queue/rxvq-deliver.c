@@ -55,6 +55,11 @@ struct source {
     const struct rte_mbuf *next; /* Next segment, or NULL. */
 };
 
+static unsigned int deliver(struct iovtee_rxvq *vq, struct dp_packet *[],
+                            unsigned int n, unsigned int max_retries,
+                            struct iovtee_delivery *)
+    OVS_REQUIRES(vq->lock);
+static void free_packets(struct dp_packet *[], unsigned int n);
 static bool is_in_place(const struct iovtee_rxvq *vq, const struct dp_packet *)
     OVS_REQUIRES(vq->lock);
 static void deliver_in_place(struct iovtee_rxvq *vq, struct dp_packet *)
@@ -87,19 +92,47 @@ iovtee_rxvq_deliver(struct iovtee_rxvq *vq, struct dp_packet *packets[],
                     unsigned int n, unsigned int max_retries,
                     struct iovtee_delivery *d)
 {
-    bool in_place[NETDEV_MAX_BURST];
-    unsigned int n_in_place = 0;
-    unsigned int n_free = 0;
-    bool progress = false;
-    bool running;
-
-    ovs_assert(n <= NETDEV_MAX_BURST);
-    d->n_dropped = d->n_retries = 0;
+    unsigned int n_free;
 
     ovs_spin_lock(&vq->lock);
-    running = vq->state == IOVTEE_RXVQ_RUNNING
-              || vq->state == IOVTEE_RXVQ_DRAINING;
-    iovtee_vring_prefetch_used(&vq->vring, n);
+    n_free = deliver(vq, packets, n, max_retries, d);
+    iovtee_rxvq_unlock(vq);
+    free_packets(packets, n_free);
+}
+
+/* Does that, but leaves it to iovtee_rxvq_interrupt() to interrupt the guest,
+ * which may take for ever, for a caller who holds what others want. */
+void
+iovtee_rxvq_deliver_silently(struct iovtee_rxvq *vq,
+                             struct dp_packet *packets[], unsigned int n,
+                             unsigned int max_retries,
+                             struct iovtee_delivery *d)
+{
+    unsigned int n_free;
+
+    ovs_spin_lock(&vq->lock);
+    n_free = deliver(vq, packets, n, max_retries, d);
+    ovs_spin_unlock(&vq->lock);
+    free_packets(packets, n_free);
+}
+
+/* Interrupts the guest if that is due. */
+void
+iovtee_rxvq_interrupt(struct iovtee_rxvq *vq)
+{
+    ovs_spin_lock(&vq->lock);
+    iovtee_rxvq_unlock(vq);
+}
+
+/* Finds out which of the 'n' 'packets' are in place, and how much work the
+ * others may be.  Returns the number of the former. */
+static unsigned int
+look_at_packets(struct iovtee_rxvq *vq, struct dp_packet *packets[],
+                unsigned int n, bool in_place[])
+    OVS_REQUIRES(vq->lock)
+{
+    unsigned int n_in_place = 0;
+
     vq->work = IOVTEE_RXVQ_MAX_PIECES;
     for (unsigned int i = 0; i < n; i++) {
         in_place[i] = is_in_place(vq, packets[i]);
@@ -109,6 +142,31 @@ iovtee_rxvq_deliver(struct iovtee_rxvq *vq, struct dp_packet *packets[],
             vq->work += dp_packet_size(packets[i]) / IOVTEE_RXVQ_PIECE_LEN;
         }
     }
+    return n_in_place;
+}
+
+/* Does the work of iovtee_rxvq_deliver().  Returns how many packets are to be
+ * freed, of which there are pointers at the start of 'packets' then.
+ *
+ * Only the caller frees them, without the lock: a packet may have to go home
+ * to another guest's queue, whose lock must not be taken under ours. */
+static unsigned int
+deliver(struct iovtee_rxvq *vq, struct dp_packet *packets[], unsigned int n,
+        unsigned int max_retries, struct iovtee_delivery *d)
+{
+    bool in_place[NETDEV_MAX_BURST];
+    unsigned int n_in_place;
+    unsigned int n_free = 0;
+    bool progress = false;
+    bool running;
+
+    ovs_assert(n <= NETDEV_MAX_BURST);
+    d->n_dropped = d->n_retries = 0;
+
+    running = vq->state == IOVTEE_RXVQ_RUNNING
+              || vq->state == IOVTEE_RXVQ_DRAINING;
+    iovtee_vring_prefetch_used(&vq->vring, n);
+    n_in_place = look_at_packets(vq, packets, n, in_place);
     if (n > n_in_place && OVS_LIKELY(running)) {
         iovtee_rxvq_stock(vq, n - n_in_place);
     }
@@ -140,11 +198,13 @@ iovtee_rxvq_deliver(struct iovtee_rxvq *vq, struct dp_packet *packets[],
         iovtee_rxvq_publish(vq);
     }
     vq->counters.retries += d->n_retries;
-    iovtee_rxvq_unlock(vq);
+    return n_free;
+}
 
-    /* Only now: a freed packet may have to go home to another guest's queue,
-     * whose lock must not be taken under ours. */
-    for (unsigned int i = 0; i < n_free; i++) {
+static void
+free_packets(struct dp_packet *packets[], unsigned int n)
+{
+    for (unsigned int i = 0; i < n; i++) {
         dp_packet_delete(packets[i]);
     }
 }

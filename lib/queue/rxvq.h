@@ -475,6 +475,10 @@ struct iovtee_delivery {
 void iovtee_rxvq_deliver(struct iovtee_rxvq *, struct dp_packet *[],
                          unsigned int n, unsigned int max_retries,
                          struct iovtee_delivery *);
+void iovtee_rxvq_deliver_silently(struct iovtee_rxvq *, struct dp_packet *[],
+                                  unsigned int n, unsigned int max_retries,
+                                  struct iovtee_delivery *);
+void iovtee_rxvq_interrupt(struct iovtee_rxvq *);
 
 void iovtee_rxvq_get_info(struct iovtee_rxvq *, struct iovtee_rxvq_info *);
 bool iovtee_rxvq_is_balanced(struct iovtee_rxvq *);

@@ -206,11 +206,11 @@ check-system: all $(SYSTEM_TESTSUITE) tests/atlocal
 # not.  Those that do the same for long, or for many frames, are for the night.
 check-system-memory:
 	$(MAKE) check-system TESTSUITEFLAGS="-k diversions -k hostile -k life \
-	    -k zero-copy $(TESTSUITEFLAGS)"
+	    -k sending -k zero-copy $(TESTSUITEFLAGS)"
 
 # The others, and those of zero-copy: what users run and see.
 check-system-rest:
-	$(MAKE) check-system TESTSUITEFLAGS="-k !diversions,!hostile,!life \
+	$(MAKE) check-system TESTSUITEFLAGS="-k !diversions,!hostile,!life,!sending \
 	    $(TESTSUITEFLAGS)"
 
 # Each system test, or those that TESTSUITEFLAGS choose, many times; see

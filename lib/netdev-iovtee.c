@@ -243,7 +243,7 @@ netdev_iovtee_run(const struct netdev_class *class OVS_UNUSED)
     struct netdev_iovtee *dev;
 
     netdev_iovtee_close_deferred();
-    retired_seqno = seq_read(iovtee_rxvq_retired_seq());
+    retired_seqno = seq_read(iovtee_retired_seq());
     n_retired = netdev_iovtee_fetch_retired();
     iovtee_hostpool_sweep();
 
@@ -261,7 +261,7 @@ netdev_iovtee_wait(const struct netdev_class *class OVS_UNUSED)
 {
     struct netdev_iovtee *dev;
 
-    seq_wait(iovtee_rxvq_retired_seq(), retired_seqno);
+    seq_wait(iovtee_retired_seq(), retired_seqno);
     if (n_retired) {
         poll_timer_wait(RETIRED_INTERVAL);
     }

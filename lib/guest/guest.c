@@ -229,16 +229,10 @@ iovtee_guest_set_tx_zero_copy(struct iovtee_guest *guest, bool zero_copy,
     iovtee_tee_set_tx_enabled(guest->tee, zero_copy);
 }
 
-/* Rows of read-only shells that were pinned for a burst. */
-struct pins {
-    struct iovtee_shells *rows[NETDEV_MAX_BURST];
-    unsigned int n;
-};
-
 /* Sees to it that those packets of 'batch' that other guests send from their
  * own buffers may be sent.  Takes those out that may not any more. */
 static void
-pin(struct dp_packet_batch *batch, struct pins *pins)
+pin(struct dp_packet_batch *batch, struct iovtee_pins *pins)
 {
     const size_t n = dp_packet_batch_size(batch);
     struct dp_packet *packet;
@@ -262,14 +256,6 @@ pin(struct dp_packet_batch *batch, struct pins *pins)
             iovtee_shells_report_way(row, IOVTEE_WAY_GUEST, 1);
         }
         iovtee_batch_refill(batch, packet, i);
-    }
-}
-
-static void
-unpin(struct pins *pins)
-{
-    while (OVS_UNLIKELY(pins->n)) {
-        iovtee_shells_unpin(pins->rows[--pins->n]);
     }
 }
 
@@ -307,7 +293,7 @@ send_burst(struct iovtee_guest *guest, int qid, struct dp_packet_batch *batch)
                                              &guest->map);
     struct iovtee_guest_stats stats = { .tx_dropped = 0 };
     struct iovtee_delivery d;
-    struct pins pins;
+    struct iovtee_pins pins;
     int max_retries;
     bool silent, up;
 
@@ -325,10 +311,12 @@ send_burst(struct iovtee_guest *guest, int qid, struct dp_packet_batch *batch)
     atomic_read_relaxed(&guest->max_retries, &max_retries);
     silent = pins.n != 0;
     deliver(map, map->vqs[qid % map->n], batch, max_retries, silent, &d);
-    unpin(&pins);
-    for (unsigned int i = 0; OVS_UNLIKELY(silent) && i < map->n; i++) {
+    if (OVS_UNLIKELY(silent)) {
+        iovtee_pins_release(&pins);
         /* Who waits for a pin must not wait for this guest's front-end. */
-        iovtee_rxvq_interrupt(map->vqs[i]);
+        for (unsigned int i = 0; i < map->n; i++) {
+            iovtee_rxvq_interrupt(map->vqs[i]);
+        }
     }
 
     stats.tx_dropped += d.n_dropped;

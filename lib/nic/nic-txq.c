@@ -383,18 +383,12 @@ nic_txq_stop_start(struct iovtee_nic *nic, uint16_t id)
     return ret;
 }
 
-/* Rows of shells that were pinned for a batch. */
-struct pins {
-    struct iovtee_shells *rows[NETDEV_MAX_BURST];
-    unsigned int n;
-};
-
 /* Lets 'packet', which is read-only, be sent on queue 'id' of 'nic'.  Returns
  * what is to be sent: the packet, or a private copy if 'nic' cannot read the
  * guest's memory, or NULL if the guest has taken it back. */
 static struct dp_packet *
 admit(struct iovtee_nic *nic, uint16_t id, struct dp_packet *packet,
-      struct pins *pins)
+      struct iovtee_pins *pins)
 {
     struct iovtee_shells *row = iovtee_shells_row(packet);
     bool known = row && pins->n && pins->rows[pins->n - 1] == row;
@@ -425,7 +419,7 @@ admit(struct iovtee_nic *nic, uint16_t id, struct dp_packet *packet,
 /* Does that for all packets of 'batch' that are read-only. */
 static void
 admit_batch(struct iovtee_nic *nic, uint16_t id,
-            struct dp_packet_batch *batch, struct pins *pins)
+            struct dp_packet_batch *batch, struct iovtee_pins *pins)
 {
     const size_t n = dp_packet_batch_size(batch);
     struct dp_packet *packet;
@@ -470,7 +464,7 @@ iovtee_nic_send(struct iovtee_nic *nic, struct netdev *lower, int qid,
     /* Where threads share queues netdev-dpdk does the same division. */
     const uint16_t id = qid % nic->n_txq;
     struct nic_txq *txq = &nic->txqs[id];
-    struct pins pins;
+    struct iovtee_pins pins;
     bool asks;
     int error;
 
@@ -489,8 +483,8 @@ iovtee_nic_send(struct iovtee_nic *nic, struct netdev *lower, int qid,
     error = (OVS_LIKELY(!dp_packet_batch_is_empty(batch))
              ? lower->netdev_class->send(lower, qid, batch, concurrent_txq)
              : 0);
-    while (OVS_UNLIKELY(pins.n)) {
-        iovtee_shells_unpin(pins.rows[--pins.n]);
+    if (OVS_UNLIKELY(pins.n)) {
+        iovtee_pins_release(&pins);
     }
     atomic_read_relaxed(&nic->tx_asks, &asks);
     if (asks) {

@@ -44,10 +44,7 @@ iovtee_rxvq_get_info(struct iovtee_rxvq *vq, struct iovtee_rxvq_info *info)
     info->unfit_len = vq->unfit_len;
     info->is_unfit = iovtee_rxvq_is_unfit(vq);
     info->n_mem_regions = iovtee_guestmem_n_regions(vq->mem);
-    info->mem_size = 0;
-    for (size_t i = 0; i < info->n_mem_regions; i++) {
-        info->mem_size += iovtee_guestmem_region(vq->mem, i)->size;
-    }
+    info->mem_size = iovtee_guestmem_size(vq->mem);
     info->numa_id = vq->numa_id;
     info->shells_size = vq->row ? (size_t) vq->size * vq->shell_step : 0;
     info->logged = iovtee_vring_is_logged(&vq->vring);

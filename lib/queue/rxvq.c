@@ -29,7 +29,6 @@
 #include <rte_mbuf.h>
 
 #include "openvswitch/vlog.h"
-#include "ovs-thread.h"
 #include "seq.h"
 #include "timeval.h"
 #include "util.h"
@@ -139,23 +138,8 @@ iovtee_rxvq_unref(struct iovtee_rxvq *vq)
         ovs_mutex_lock(&retired_mutex);
         ovs_list_push_back(&retired, &vq->retired_node);
         ovs_mutex_unlock(&retired_mutex);
-        seq_change(iovtee_rxvq_retired_seq());
+        seq_change(iovtee_retired_seq());
     }
-}
-
-/* Returns what changes when a queue is retired, whichever thread did it, so
- * that iovtee_rxvq_sweep() is due. */
-struct seq *
-iovtee_rxvq_retired_seq(void)
-{
-    static struct ovsthread_once once = OVSTHREAD_ONCE_INITIALIZER;
-    static struct seq *seq;
-
-    if (ovsthread_once_start(&once)) {
-        seq = seq_create();
-        ovsthread_once_done(&once);
-    }
-    return seq;
 }
 
 /* Frees the retired queues whose last shell is home, and returns how many are
@@ -216,9 +200,7 @@ iovtee_rxvq_get_retired(struct iovtee_retired **retiredp)
         r[n].port = xstrdup(vq->port);
         r[n].q = vq->q;
         r[n].age = time_msec() - vq->retired_at;
-        for (size_t i = 0; i < iovtee_guestmem_n_regions(vq->mem); i++) {
-            r[n].mem_size += iovtee_guestmem_region(vq->mem, i)->size;
-        }
+        r[n].mem_size = iovtee_guestmem_size(vq->mem);
         vq_count_out(vq, &r[n]);
         n++;
     }

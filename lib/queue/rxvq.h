@@ -422,7 +422,6 @@ struct iovtee_rxvq *iovtee_rxvq_ref(struct iovtee_rxvq *);
 void iovtee_rxvq_unref(struct iovtee_rxvq *);
 
 size_t iovtee_rxvq_sweep(void);
-struct seq *iovtee_rxvq_retired_seq(void);
 size_t iovtee_rxvq_get_retired(struct iovtee_retired **);
 
 /* Life cycle, called by whoever owns the ring's session. */

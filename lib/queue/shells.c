@@ -30,7 +30,9 @@
 
 #include "dp-packet.h"
 #include "openvswitch/thread.h"
+#include "ovs-thread.h"
 #include "queue/pool.h"
+#include "seq.h"
 #include "util.h"
 
 /* What is in front of a shell. */
@@ -236,6 +238,15 @@ iovtee_shells_pin(struct iovtee_shells *row)
     return true;
 }
 
+/* Unpins all of 'pins'. */
+void
+iovtee_pins_release(struct iovtee_pins *pins)
+{
+    while (pins->n) {
+        iovtee_shells_unpin(pins->rows[--pins->n]);
+    }
+}
+
 /* Undoes iovtee_shells_pin().  The caller need not have a shell of 'row' any
  * more. */
 void
@@ -283,6 +294,21 @@ void
 iovtee_shells_restore(struct iovtee_shells *row)
 {
     atomic_store(&row->revoked, false);
+}
+
+/* Returns what changes when a queue is retired, whichever thread did it, so
+ * that iovtee_rxvq_sweep() and iovtee_txvq_sweep() are due. */
+struct seq *
+iovtee_retired_seq(void)
+{
+    static struct ovsthread_once once = OVSTHREAD_ONCE_INITIALIZER;
+    static struct seq *seq;
+
+    if (ovsthread_once_start(&once)) {
+        seq = seq_create();
+        ovsthread_once_done(&once);
+    }
+    return seq;
 }
 
 /* Adds shell 'mbuf', which is not home, to what is said in 'r'. */

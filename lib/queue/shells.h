@@ -125,6 +125,14 @@ void iovtee_shells_report_way(struct iovtee_shells *, enum iovtee_shells_way,
 
 bool iovtee_shells_pin(struct iovtee_shells *);
 void iovtee_shells_unpin(struct iovtee_shells *);
+
+/* Rows that were pinned for a burst.  Nothing if 'n' is 0. */
+struct iovtee_pins {
+    struct iovtee_shells *rows[NETDEV_MAX_BURST];
+    unsigned int n;
+};
+
+void iovtee_pins_release(struct iovtee_pins *);
 bool iovtee_shells_is_pinned(struct iovtee_shells *);
 bool iovtee_shells_is_revoked(struct iovtee_shells *);
 void iovtee_shells_revoke(struct iovtee_shells *);
@@ -142,6 +150,7 @@ struct iovtee_retired {
     uint16_t port_id, txq;      /* ...the first one here. */
 };
 
+struct seq *iovtee_retired_seq(void);
 void iovtee_retired_count(struct iovtee_retired *, const struct rte_mbuf *);
 void iovtee_retired_free(struct iovtee_retired *, size_t n);
 

@@ -35,7 +35,6 @@
 #include "bitmap.h"
 #include "openvswitch/list.h"
 #include "openvswitch/vlog.h"
-#include "queue/rxvq.h"
 #include "seq.h"
 #include "timeval.h"
 #include "util.h"
@@ -231,7 +230,7 @@ iovtee_txvq_suspend_until(struct iovtee_txvq *vq, long long int deadline,
                 ovs_mutex_lock(&retired_mutex);
                 ovs_list_push_back(&retired, &lent->node);
                 ovs_mutex_unlock(&retired_mutex);
-                seq_change(iovtee_rxvq_retired_seq());
+                seq_change(iovtee_retired_seq());
             }
         }
     }
@@ -299,9 +298,7 @@ iovtee_txvq_get_retired(struct iovtee_retired **retiredp)
         r[n].transmit = true;
         r[n].q = vq->q;
         r[n].age = time_msec() - lent->retired_at;
-        for (size_t i = 0; i < iovtee_guestmem_n_regions(lent->mem); i++) {
-            r[n].mem_size += iovtee_guestmem_region(lent->mem, i)->size;
-        }
+        r[n].mem_size = iovtee_guestmem_size(lent->mem);
         ovs_spin_lock(&vq->lock);
         BITMAP_FOR_EACH_1 (head, lent->row->n, lent->out) {
             iovtee_retired_count(&r[n], iovtee_txvq_lent_shell(lent, head));

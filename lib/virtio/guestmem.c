@@ -249,6 +249,18 @@ iovtee_guestmem_region(const struct iovtee_guestmem *mem, size_t i)
 {
     return i < mem->n ? &mem->mappings[i] : NULL;
 }
+
+/* Returns how many bytes all regions of 'mem' have. */
+uint64_t
+iovtee_guestmem_size(const struct iovtee_guestmem *mem)
+{
+    uint64_t size = 0;
+
+    for (size_t i = 0; i < mem->n; i++) {
+        size += mem->mappings[i].size;
+    }
+    return size;
+}
 
 
 /* Returns 0 if the 'n' regions, which are sorted by 'gpa', are possible,

@@ -92,6 +92,7 @@ bool iovtee_guestmem_locate(const struct iovtee_guestmem *, const void *va,
 size_t iovtee_guestmem_n_regions(const struct iovtee_guestmem *);
 const struct iovtee_guestmem_mapping *iovtee_guestmem_region(
     const struct iovtee_guestmem *, size_t i);
+uint64_t iovtee_guestmem_size(const struct iovtee_guestmem *);
 
 bool iovtee_guestmem_is_lost(const struct iovtee_guestmem *);
 bool *iovtee_guestmem_lost(struct iovtee_guestmem *);

@@ -144,7 +144,7 @@ test_come_and_go(void)
 static void
 test_late_packet(void)
 {
-    struct seq *seq = iovtee_rxvq_retired_seq();
+    struct seq *seq = iovtee_retired_seq();
     struct iovtee_retired *retired;
     uint16_t last_avail, last_used;
     struct dp_packet *packet;

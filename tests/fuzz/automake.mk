@@ -50,18 +50,18 @@ tests_fuzz_fuzz_guestmem_LDADD = lib/libiovtee-core.a
 tests_fuzz_fuzz_inflight_SOURCES = \
 	$(FUZZ_MAIN) \
 	tests/fuzz/fuzz-inflight.c \
-	$(UNIT_SOURCES)
+	tests/unit/unit.h
 tests_fuzz_fuzz_inflight_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/tests/unit
 tests_fuzz_fuzz_inflight_LDFLAGS = $(FUZZ_LINK)
-tests_fuzz_fuzz_inflight_LDADD = lib/libiovtee-core.a
+tests_fuzz_fuzz_inflight_LDADD = $(UNIT_CORE_LIBS)
 
 tests_fuzz_fuzz_vring_SOURCES = \
 	$(FUZZ_MAIN) \
 	tests/fuzz/fuzz-vring.c \
-	$(UNIT_SOURCES)
+	tests/unit/unit.h
 tests_fuzz_fuzz_vring_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/tests/unit
 tests_fuzz_fuzz_vring_LDFLAGS = $(FUZZ_LINK)
-tests_fuzz_fuzz_vring_LDADD = lib/libiovtee-core.a
+tests_fuzz_fuzz_vring_LDADD = $(UNIT_CORE_LIBS)
 
 tests_fuzz_fuzz_session_SOURCES = \
 	$(FUZZ_MAIN) \
@@ -86,13 +86,11 @@ tests_fuzz_fuzz_rxvq_SOURCES = \
 	$(FUZZ_MAIN) \
 	tests/fuzz/fuzz-rxvq.c \
 	tests/unit/unit-eal.h \
-	tests/unit/rxvq-fixture.c \
-	tests/unit/rxvq-fixture.h \
-	$(UNIT_SOURCES)
+	tests/unit/unit.h
 tests_fuzz_fuzz_rxvq_CPPFLAGS = $(tests_fuzz_fuzz_session_CPPFLAGS)
 tests_fuzz_fuzz_rxvq_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_fuzz_fuzz_rxvq_LDADD = $(UNIT_OVS_LIBS)
-tests_fuzz_fuzz_rxvq_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_fuzz_fuzz_rxvq_LDADD = $(UNIT_QUEUE_LIBS)
+tests_fuzz_fuzz_rxvq_DEPENDENCIES = $(UNIT_QUEUE_BUILT)
 tests_fuzz_fuzz_rxvq_LINK = \
 	$(OVS_LINK) $(LDFLAGS) $(FUZZ_LINK) -Wl,--wrap=time_usec -o $@
 
@@ -100,11 +98,11 @@ tests_fuzz_fuzz_txvq_SOURCES = \
 	$(FUZZ_MAIN) \
 	tests/fuzz/fuzz-txvq.c \
 	tests/unit/unit-eal.h \
-	$(UNIT_SOURCES)
+	tests/unit/unit.h
 tests_fuzz_fuzz_txvq_CPPFLAGS = $(tests_fuzz_fuzz_session_CPPFLAGS)
 tests_fuzz_fuzz_txvq_CFLAGS = $(lib_libiovtee_a_CFLAGS)
-tests_fuzz_fuzz_txvq_LDADD = $(UNIT_OVS_LIBS)
-tests_fuzz_fuzz_txvq_DEPENDENCIES = $(UNIT_OVS_BUILT)
+tests_fuzz_fuzz_txvq_LDADD = $(UNIT_QUEUE_LIBS)
+tests_fuzz_fuzz_txvq_DEPENDENCIES = $(UNIT_QUEUE_BUILT)
 tests_fuzz_fuzz_txvq_LINK = $(OVS_LINK) $(LDFLAGS) $(FUZZ_LINK) -o $@
 
 $(tests_fuzz_fuzz_session_OBJECTS) \

@@ -24,13 +24,41 @@ nobase_dist_doc_DATA = \
 	vswitchd/iovtee.xml
 
 DOC_SOURCE = \
+	Documentation/howto/container.rst \
+	Documentation/howto/vf.rst \
+	Documentation/howto/vlan.rst \
+	Documentation/howto/vm.rst \
 	Documentation/index.rst \
 	Documentation/internals/iovtee.rst \
+	Documentation/internals/memory.rst \
+	Documentation/internals/openvswitch.rst \
+	Documentation/internals/stopping.rst \
+	Documentation/internals/testing.rst \
+	Documentation/internals/threads.rst \
+	Documentation/internals/transmit.rst \
+	Documentation/intro/install.rst \
+	Documentation/intro/what-is-iovtee.rst \
+	Documentation/topics/benchmarks-method.rst \
+	Documentation/topics/benchmarks-more.rst \
 	Documentation/topics/benchmarks.rst \
+	Documentation/topics/counters.rst \
+	Documentation/topics/evidence-hostile.rst \
+	Documentation/topics/evidence-life.rst \
 	Documentation/topics/evidence.rst \
-	Documentation/topics/iovtee.rst \
+	Documentation/topics/life.rst \
+	Documentation/topics/limits.rst \
+	Documentation/topics/migration.rst \
+	Documentation/topics/nic-drivers-receive.rst \
+	Documentation/topics/nic-drivers-stop.rst \
 	Documentation/topics/nic-drivers.rst \
-	Documentation/topics/packages.rst
+	Documentation/topics/packages.rst \
+	Documentation/topics/ports.rst \
+	Documentation/topics/security.rst \
+	Documentation/topics/transmit.rst \
+	Documentation/topics/tuning.rst \
+	Documentation/topics/watching.rst \
+	Documentation/topics/why-copied.rst \
+	Documentation/tutorials/first-guest.rst
 
 DOC_PLOTS = \
 	Documentation/topics/benchmarks/bursts-values.svg \

@@ -481,7 +481,7 @@ rxq_put(void *rxq_ OVS_UNUSED, void *const *objs, unsigned int n)
  *
  * Other threads may ask the device for its statistics or link meanwhile: they
  * hold locks of netdev-dpdk's, which this thread, librte_vhost's, must not
- * wait for.  See "Lock Order" in Documentation/internals/iovtee.rst. */
+ * wait for.  See "Lock Order" in Documentation/internals/threads.rst. */
 void
 nic_rxq_revoke(struct nic_rxq *rxq)
 {

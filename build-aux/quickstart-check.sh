@@ -342,7 +342,6 @@ check () {
     suite "Unit tests, our code checked by ThreadSanitizer" "$build" \
         check-tsan "${as_owner[@]}"
     counted "Fuzzers, short form" fuzz-quick "${as_owner[@]}"
-    suite_jobs=1
     suite "Tests of configuring, building and packing" "$build" check-build \
         "${as_owner[@]}"
     suite_jobs=$system_jobs

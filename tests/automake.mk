@@ -316,7 +316,7 @@ check-ovs-long: all
 
 clean-local:
 	-rm -rf bench-results fuzz tsan
-	-rm -f tests/*.begun tests/*.times
+	-rm -f tests/*.begun tests/*.lock tests/*.times
 	-rm -rf tests/testsuite.dir tests/testsuite.log
 	-rm -rf tests/build-testsuite.dir tests/build-testsuite.log
 	-rm -rf tests/luck tests/pci-results

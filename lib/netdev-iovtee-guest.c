@@ -31,6 +31,7 @@
 #include "compat/compat.h"
 #include "guest/guest.h"
 #include "guest/hostpool.h"
+#include "nic/nic.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
@@ -398,9 +399,10 @@ guest_remark(const struct netdev_iovtee *dev)
  * it then the old pool and MTU stay, since an error would take the port out of
  * the datapath. */
 static void
-set_mtu_and_pool(struct iovtee_guest_port *port)
+set_mtu_and_pool(const struct netdev *netdev, struct iovtee_guest_port *port)
 {
     struct iovtee_guest *guest = port->guest;
+    struct iovtee_hostpool_need need;
     struct rte_mempool *mp;
 
     port->refused_mtu = 0;
@@ -412,7 +414,14 @@ set_mtu_and_pool(struct iovtee_guest_port *port)
         return;
     }
 
-    mp = iovtee_hostpool_get(port->requested_mtu, port->socket_id);
+    need = (struct iovtee_hostpool_need) {
+        .port = netdev_get_name(netdev),
+        .mtu = port->requested_mtu,
+        .socket_id = port->socket_id,
+        .n_queues = MAX(iovtee_session_n_queues(guest->session), 1),
+        .n_nic = iovtee_nic_tx_capacity(),
+    };
+    mp = iovtee_hostpool_get(&need);
     if (mp) {
         iovtee_hostpool_put(guest->mp);
         guest->mp = mp;
@@ -472,7 +481,7 @@ guest_reconfigure(struct netdev *netdev)
 
     n_queues = iovtee_session_n_queues(guest->session);
     netdev->n_rxq = netdev->n_txq = MAX(n_queues, 1);
-    set_mtu_and_pool(port);
+    set_mtu_and_pool(netdev, port);
     guest->max_packet_len = port->mtu + FRAME_OVERHEAD;
     netdev_change_seq_changed(netdev);
     return 0;

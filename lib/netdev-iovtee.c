@@ -94,6 +94,8 @@ netdev_iovtee_set_dpdk_config(const struct smap *ovs_other_config)
            ? xasprintf("%s/%s", ovs_rundir(), dir)
            : xstrdup(ovs_rundir()));
 
+    iovtee_hostpool_configure(ovs_other_config);
+
     if (smap_get_bool(ovs_other_config, "vhost-iommu-support", false)) {
         VLOG_WARN("vhost-iommu-support has no effect on iovtee ports");
     }

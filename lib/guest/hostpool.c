@@ -29,17 +29,28 @@
 #include "dp-packet.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/list.h"
+#include "openvswitch/ofp-parse.h"
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
 #include "packets.h"
+#include "smap.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_hostpool);
 
-/* Number of mbufs of a pool.  When memory is short, it is halved as often as
- * it takes, but not below the minimum. */
-enum { N_MBUFS_MAX = 65536, N_MBUFS_MIN = 8192 };
+/* Number of mbufs of a pool that is shared: as many as NICs may keep, and some
+ * that are under way, between these two. */
+enum { N_SHARED_MIN = 65536, N_SHARED_MAX = 262144, N_UNDER_WAY = 16384 };
+
+/* Mbufs of one guest's queue that NICs may keep.  One PMD thread reads a queue
+ * of a guest, and has one transmit queue of each NIC, which has room for 2048
+ * by default.  A packet goes to one NIC, but flows change. */
+enum { N_PER_QUEUE = 4096 };
+
+/* When memory is short, the number is halved as often as it takes, but not
+ * below this. */
+enum { N_MBUFS_MIN = 8192 };
 
 /* Mbufs that each thread keeps at hand. */
 enum { CACHE_SIZE = RTE_MEMPOOL_CACHE_MAX_SIZE };
@@ -59,6 +70,7 @@ BUILD_ASSERT_DECL(offsetof(struct dp_packet, mbuf) == 0);
 struct hostpool {
     struct ovs_list node;       /* In 'pools'. */
     struct rte_mempool *mp;
+    char *port;                 /* Whose it is, NULL if it is shared. */
     uint16_t data_room;         /* Of each mbuf, with headroom, bytes. */
     int socket_id;              /* NUMA node, or SOCKET_ID_ANY. */
     unsigned int n_refs;        /* 0 if the pool is parked. */
@@ -75,38 +87,100 @@ static struct ovs_mutex mutex = OVS_MUTEX_INITIALIZER;
 static struct ovs_list pools OVS_GUARDED_BY(mutex)
     = OVS_LIST_INITIALIZER(&pools);
 
+/* Has each port a pool of its own?  If not: the sizes that the user wants
+ * pools to have.  Constant after iovtee_hostpool_configure(). */
+struct wanted_pool {
+    int data_room;              /* As in struct hostpool. */
+    int socket_id;              /* NUMA node, or INT_MAX for all. */
+};
+static bool per_port;
+static struct wanted_pool *wanted_pools;
+static size_t n_wanted_pools;
+
+/* What is to be known of a pool to find or to make it. */
+struct pool_key {
+    const char *port;           /* NULL if it is shared. */
+    int data_room;
+    int socket_id;
+    unsigned int n_mbufs;       /* To make it with. */
+};
+
 static int mtu_to_data_room(int mtu);
-static struct hostpool *hostpool_find(int data_room, int socket_id)
+static int wanted_data_room(int data_room, int socket_id);
+static unsigned int n_mbufs_needed(const struct iovtee_hostpool_need *);
+static struct hostpool *hostpool_find(const struct pool_key *)
     OVS_REQUIRES(mutex);
-static struct hostpool *hostpool_create(int data_room, int socket_id)
+static struct hostpool *hostpool_create(const struct pool_key *)
     OVS_REQUIRES(mutex);
 static void hostpool_sweep__(void) OVS_REQUIRES(mutex);
 
-/* Returns a mempool for packets that are received on a port with MTU 'mtu'
- * from a guest on NUMA node 'socket_id' (negative if that is not known).  The
- * caller must give it back with iovtee_hostpool_put().
- *
- * Returns NULL and sets 'rte_errno' if that is not possible: to EINVAL if
- * 'mtu' is out of any range, or to ENOMEM. */
-struct rte_mempool *
-iovtee_hostpool_get(int mtu, int socket_id)
+/* Follows "per-port-memory" and "shared-mempool-config" in 'other_config', that
+ * of table Open_vSwitch.  To be called once, before a pool is made.  What is
+ * not well-formed is ignored as a whole; netdev-dpdk, which reads the same,
+ * has logged why. */
+void
+iovtee_hostpool_configure(const struct smap *other_config)
 {
-    int data_room = mtu_to_data_room(mtu);
+    const char *config = smap_get(other_config, "shared-mempool-config");
+    char *list, *rest, *key, *value;
+    bool ok = true;
+
+    per_port = smap_get_bool(other_config, "per-port-memory", false);
+    if (per_port || !config) {
+        return;
+    }
+
+    list = rest = xstrdup(config);
+    while (ok && ofputil_parse_key_value(&rest, &key, &value)) {
+        struct wanted_pool wanted;
+        int mtu;
+
+        if (!str_to_int(value, 0, &wanted.socket_id)) {
+            wanted.socket_id = INT_MAX;
+        }
+        ok = str_to_int(key, 0, &mtu) && mtu >= 0 && wanted.socket_id >= 0;
+        wanted.data_room = ok ? mtu_to_data_room(mtu) : -1;
+        if (wanted.data_room > 0) {
+            wanted_pools = xrealloc(wanted_pools, (n_wanted_pools + 1)
+                                                  * sizeof *wanted_pools);
+            wanted_pools[n_wanted_pools++] = wanted;
+        }
+    }
+    free(list);
+    if (!ok) {
+        n_wanted_pools = 0;
+    }
+}
+
+/* Returns a mempool that does for 'need', which may be that of other ports,
+ * too.  The caller must give it back with iovtee_hostpool_put().
+ *
+ * Returns NULL and sets 'rte_errno' if that is not possible: to EINVAL if the
+ * MTU is out of any range, or to ENOMEM. */
+struct rte_mempool *
+iovtee_hostpool_get(const struct iovtee_hostpool_need *need)
+{
+    struct pool_key key = {
+        .port = per_port ? need->port : NULL,
+        .data_room = mtu_to_data_room(need->mtu),
+        .socket_id = need->socket_id < 0 ? SOCKET_ID_ANY : need->socket_id,
+        .n_mbufs = n_mbufs_needed(need),
+    };
     struct hostpool *pool;
 
-    if (data_room < 0) {
+    if (key.data_room < 0) {
         rte_errno = EINVAL;
         return NULL;
     }
-    socket_id = socket_id < 0 ? SOCKET_ID_ANY : socket_id;
+    key.data_room = wanted_data_room(key.data_room, key.socket_id);
 
     ovs_mutex_lock(&mutex);
-    pool = hostpool_find(data_room, socket_id);
+    pool = hostpool_find(&key);
     if (pool) {
         pool->n_refs++;
         pool->used_in_grace = pool->in_grace;
     } else {
-        pool = hostpool_create(data_room, socket_id);
+        pool = hostpool_create(&key);
     }
     hostpool_sweep__();
     ovs_mutex_unlock(&mutex);
@@ -170,9 +244,14 @@ iovtee_hostpool_format(const struct rte_mempool *mp, struct ds *s)
     ovs_mutex_lock(&mutex);
     LIST_FOR_EACH (pool, node, &pools) {
         if (pool->mp == mp) {
-            ds_put_format(s, "%s, %u of %u free, shared by %u port%s",
-                          mp->name, rte_mempool_avail_count(mp), mp->size,
-                          pool->n_refs, pool->n_refs == 1 ? "" : "s");
+            ds_put_format(s, "%s, %u of %u free, ", mp->name,
+                          rte_mempool_avail_count(mp), mp->size);
+            if (pool->port) {
+                ds_put_cstr(s, "of this port only");
+            } else {
+                ds_put_format(s, "shared by %u port%s", pool->n_refs,
+                              pool->n_refs == 1 ? "" : "s");
+            }
         }
     }
     ovs_mutex_unlock(&mutex);
@@ -199,14 +278,49 @@ mtu_to_data_room(int mtu)
     return mtu > 0 && room <= UINT16_MAX ? room : -1;
 }
 
+/* Returns the room for data that a pool has for a port on 'socket_id' that
+ * needs 'data_room': the least that the user wants pools to have, or just that
+ * if there is none that is enough. */
+static int
+wanted_data_room(int data_room, int socket_id)
+{
+    int best = INT_MAX;
+
+    for (size_t i = 0; i < n_wanted_pools; i++) {
+        const struct wanted_pool *wanted = &wanted_pools[i];
+
+        if (wanted->data_room >= data_room && wanted->data_room < best
+            && (wanted->socket_id == INT_MAX
+                || wanted->socket_id == socket_id)) {
+            best = wanted->data_room;
+        }
+    }
+    return best < INT_MAX ? best : data_room;
+}
+
+/* Returns how many mbufs a pool has that is made for 'need'. */
+static unsigned int
+n_mbufs_needed(const struct iovtee_hostpool_need *need)
+{
+    unsigned int n;
+
+    if (per_port) {
+        return MIN(need->n_nic, need->n_queues * N_PER_QUEUE) + N_UNDER_WAY;
+    }
+    n = MIN(need->n_nic, N_SHARED_MAX) + N_UNDER_WAY;
+    return MAX(N_SHARED_MIN, MIN(n, N_SHARED_MAX));
+}
+
 static struct hostpool *
-hostpool_find(int data_room, int socket_id)
+hostpool_find(const struct pool_key *key)
     OVS_REQUIRES(mutex)
 {
     struct hostpool *pool;
 
     LIST_FOR_EACH (pool, node, &pools) {
-        if (pool->data_room == data_room && pool->socket_id == socket_id) {
+        if (pool->data_room == key->data_room
+            && pool->socket_id == key->socket_id
+            && nullable_string_is_equal(pool->port, key->port)) {
             return pool;
         }
     }
@@ -222,21 +336,30 @@ init_packet(struct rte_mempool *mp OVS_UNUSED, void *aux OVS_UNUSED,
     dp_packet_init_dpdk(packet);
 }
 
-/* Creates a mempool of 'n' mbufs.  Returns NULL and sets 'rte_errno' if that
- * fails. */
+/* Creates a mempool of 'n' mbufs for 'key'.  Returns NULL and sets 'rte_errno'
+ * if that fails. */
 static struct rte_mempool *
-create_mempool(unsigned int n, int data_room, int socket_id)
+create_mempool(const struct pool_key *key, unsigned int n)
+    OVS_REQUIRES(mutex)
 {
     /* The element begins at a cache line, so the data do, too. */
     unsigned int priv_size = ROUND_UP(sizeof(struct dp_packet),
                                       RTE_CACHE_LINE_SIZE)
                              - sizeof(struct rte_mbuf);
+    static unsigned int n_own OVS_GUARDED_BY(mutex);
     char name[RTE_MEMPOOL_NAMESIZE];
     struct rte_mempool *mp;
 
-    snprintf(name, sizeof name, "iovtee_%d_%d", data_room, socket_id);
-    mp = rte_pktmbuf_pool_create(name, n, CACHE_SIZE, priv_size, data_room,
-                                 socket_id);
+    /* The name of a port can be too long for DPDK. */
+    if (key->port) {
+        snprintf(name, sizeof name, "iovtee%u_%d_%d", n_own++, key->data_room,
+                 key->socket_id);
+    } else {
+        snprintf(name, sizeof name, "iovtee_%d_%d", key->data_room,
+                 key->socket_id);
+    }
+    mp = rte_pktmbuf_pool_create(name, n, CACHE_SIZE, priv_size,
+                                 key->data_room, key->socket_id);
     if (mp) {
         rte_mempool_obj_iter(mp, init_packet, NULL);
     }
@@ -246,22 +369,22 @@ create_mempool(unsigned int n, int data_room, int socket_id)
 /* Creates a pool with one reference, as large as memory allows, and adds it to
  * 'pools'.  Returns NULL and sets 'rte_errno' if that fails. */
 static struct hostpool *
-hostpool_create(int data_room, int socket_id)
+hostpool_create(const struct pool_key *key)
     OVS_REQUIRES(mutex)
 {
-    unsigned int n = N_MBUFS_MAX;
+    unsigned int n = key->n_mbufs;
     struct rte_mempool *mp;
     struct hostpool *pool;
 
-    while (!(mp = create_mempool(n, data_room, socket_id))
+    while (!(mp = create_mempool(key, n))
            && rte_errno == ENOMEM && n / 2 >= N_MBUFS_MIN) {
         VLOG_DBG("no memory for a pool of %u mbufs of %d bytes on NUMA node "
-                 "%d, trying half of that", n, data_room, socket_id);
+                 "%d, trying half of that", n, key->data_room, key->socket_id);
         n /= 2;
     }
     if (!mp) {
         VLOG_ERR("failed to create a pool of %u mbufs of %d bytes on NUMA "
-                 "node %d: %s", n, data_room, socket_id,
+                 "node %d: %s", n, key->data_room, key->socket_id,
                  ovs_strerror(rte_errno));
         return NULL;
     }
@@ -269,8 +392,9 @@ hostpool_create(int data_room, int socket_id)
     pool = xmalloc(sizeof *pool);
     *pool = (struct hostpool) {
         .mp = mp,
-        .data_room = data_room,
-        .socket_id = socket_id,
+        .port = nullable_xstrdup(key->port),
+        .data_room = key->data_room,
+        .socket_id = key->socket_id,
         .n_refs = 1,
     };
     ovs_list_push_back(&pools, &pool->node);
@@ -291,6 +415,7 @@ hostpool_grace_over(struct hostpool *pool)
         VLOG_DBG("%s: freed", pool->mp->name);
         ovs_list_remove(&pool->node);
         rte_mempool_free(pool->mp);
+        free(pool->port);
         free(pool);
     }
     ovs_mutex_unlock(&mutex);

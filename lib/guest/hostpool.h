@@ -21,9 +21,11 @@
  * ==================================
  *
  * Packets that are copied out of a guest need mbufs.  They come from mempools
- * that guest ports of the same NUMA node and the same buffer size share.  Each
- * element is a 'struct dp_packet' of source DPBUF_DPDK, its mbuf first, as in
- * the pools of Open vSwitch's own DPDK ports.
+ * that guest ports of the same NUMA node and the same buffer size share, or,
+ * with other_config:per-port-memory, from one of the port's own.  As in Open
+ * vSwitch's own DPDK ports, other_config:shared-mempool-config can make ports
+ * share that have different MTUs, and each element is a 'struct dp_packet' of
+ * source DPBUF_DPDK, its mbuf first.
  *
  * States of a pool:
  *
@@ -49,8 +51,21 @@
 
 struct ds;
 struct rte_mempool;
+struct smap;
 
-struct rte_mempool *iovtee_hostpool_get(int mtu, int socket_id);
+/* What a port needs a pool for. */
+struct iovtee_hostpool_need {
+    const char *port;           /* Its name. */
+    int mtu;
+    int socket_id;              /* NUMA node, negative if not known. */
+    unsigned int n_queues;      /* That the guest transmits on. */
+    unsigned int n_nic;         /* Mbufs that NICs may keep when sent, of all
+                                 * ports together. */
+};
+
+void iovtee_hostpool_configure(const struct smap *other_config);
+
+struct rte_mempool *iovtee_hostpool_get(const struct iovtee_hostpool_need *);
 void iovtee_hostpool_put(struct rte_mempool *);
 void iovtee_hostpool_sweep(void);
 

@@ -59,6 +59,10 @@ struct pci_driver {
                                  * another one, or 0. */
 };
 
+/* Descriptors of a transmit ring whose driver does not tell: Open vSwitch's
+ * default. */
+enum { UNKNOWN_TX_RING = 2048 };
+
 /* Sizes of receive rings, in descriptors, that suit guests with 256 and more.
  * Some drivers replace each buffer before they pass on its frame, or all that
  * are missing at once.  They always have as many as they have descriptors, and
@@ -158,6 +162,30 @@ iovtee_nic_default_ring_size(uint16_t port_id)
     }
     driver = find_pci_driver(info.driver_name);
     return driver ? driver->ring_size : 0;
+}
+
+/* Returns how many mbufs all transmit queues of all NICs of the process may
+ * keep after they were sent. */
+unsigned int
+iovtee_nic_tx_capacity(void)
+{
+    unsigned int n = 0;
+    uint16_t port_id;
+
+    RTE_ETH_FOREACH_DEV (port_id) {
+        struct rte_eth_dev_info info;
+
+        if (rte_eth_dev_info_get(port_id, &info)) {
+            continue;
+        }
+        for (uint16_t i = 0; i < info.nb_tx_queues; i++) {
+            struct rte_eth_txq_info queue;
+
+            n += (rte_eth_tx_queue_info_get(port_id, i, &queue)
+                  ? UNKNOWN_TX_RING : queue.nb_desc);
+        }
+    }
+    return n;
 }
 
 /* Returns the longest frame in bytes that 'nic' writes into a buffer. */

@@ -115,6 +115,7 @@ unsigned int iovtee_nic_n_rxq(const struct iovtee_nic *);
 int iovtee_nic_numa_id(const struct iovtee_nic *);
 const char *iovtee_nic_driver(const struct iovtee_nic *);
 unsigned int iovtee_nic_default_ring_size(uint16_t port_id);
+unsigned int iovtee_nic_tx_capacity(void);
 bool iovtee_nic_is_vf(const struct iovtee_nic *);
 const char *iovtee_nic_copy_only(const struct iovtee_nic *);
 uint32_t iovtee_nic_max_frame(const struct iovtee_nic *);

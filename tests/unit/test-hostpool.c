@@ -30,11 +30,37 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
+#include "smap.h"
 #include "util.h"
 
 /* Open vSwitch has the same. */
 #undef ARRAY_SIZE
 #include "unit-eal.h"
+
+/* Gets a pool for port "vm0", which has one queue. */
+static struct rte_mempool *
+get_pool(int mtu, int socket_id)
+{
+    struct iovtee_hostpool_need need = {
+        .port = "vm0",
+        .mtu = mtu,
+        .socket_id = socket_id,
+        .n_queues = 1,
+    };
+
+    return iovtee_hostpool_get(&need);
+}
+
+/* Sets key 'key' of Open vSwitch's other_config to 'value'. */
+static void
+configure(const char *key, const char *value)
+{
+    struct smap other_config = SMAP_INITIALIZER(&other_config);
+
+    smap_add(&other_config, key, value);
+    iovtee_hostpool_configure(&other_config);
+    smap_destroy(&other_config);
+}
 
 /* Lets a grace period pass.  There is one thread only. */
 static void
@@ -51,18 +77,18 @@ test_share(void)
 
     unit_eal_init("512");
 
-    a = iovtee_hostpool_get(1500, 0);
+    a = get_pool(1500, 0);
     CHECK(a && a->size == 65536);
-    CHECK(iovtee_hostpool_get(1500, 0) == a);
-    CHECK(iovtee_hostpool_get(1030, 0) == a);
-    CHECK(iovtee_hostpool_get(2022, 0) == a); /* 2022 + 26 = 2048. */
+    CHECK(get_pool(1500, 0) == a);
+    CHECK(get_pool(1030, 0) == a);
+    CHECK(get_pool(2022, 0) == a); /* 2022 + 26 = 2048. */
     CHECK(iovtee_hostpool_count() == 1);
 
-    b = iovtee_hostpool_get(2023, 0);
+    b = get_pool(2023, 0);
     CHECK(b && b != a);
-    c = iovtee_hostpool_get(1500, -1);
+    c = get_pool(1500, -1);
     CHECK(c && c != a && c != b);
-    CHECK(iovtee_hostpool_get(1500, -2) == c);
+    CHECK(get_pool(1500, -2) == c);
     CHECK(iovtee_hostpool_count() == 3);
 
     /* Four references to 'a'. */
@@ -80,6 +106,101 @@ test_share(void)
     CHECK(iovtee_hostpool_count() == 0);
 }
 
+/* With per-port-memory each port has a pool of its own, which has room for what
+ * NICs may keep of its queues. */
+static void
+test_own(void)
+{
+    struct iovtee_hostpool_need need = {
+        .port = "vm0",
+        .mtu = 1500,
+        .n_queues = 2,
+        .n_nic = 100000,
+    };
+    struct rte_mempool *a, *b;
+
+    unit_eal_init("512");
+    configure("per-port-memory", "true");
+
+    a = iovtee_hostpool_get(&need);
+    CHECK(a && a->size == 2 * 4096 + 16384);
+    CHECK(iovtee_hostpool_get(&need) == a);
+    need.port = "a-port-whose-name-is-longer-than-that-of-a-mempool";
+    need.n_nic = 1000;
+    b = iovtee_hostpool_get(&need);
+    CHECK(b && b != a && b->size == 1000 + 16384);
+    CHECK(iovtee_hostpool_count() == 2);
+
+    /* A port whose MTU changes holds two for a while. */
+    need.mtu = 3000;
+    a = iovtee_hostpool_get(&need);
+    CHECK(a && a != b);
+    iovtee_hostpool_put(b);
+    grace_period();
+    CHECK(iovtee_hostpool_count() == 2);
+}
+
+/* A pool that is shared has room for what NICs may keep of all guests. */
+static void
+test_size(void)
+{
+    struct iovtee_hostpool_need need = { .port = "vm0", .mtu = 60 };
+    struct rte_mempool *mp;
+
+    unit_eal_init("1024");
+    for (int i = 0; i < 3; i++) {
+        static const unsigned int n_nic[] = { 17 * 2048, 69632, UINT_MAX };
+        static const unsigned int size[] = { 65536, 69632 + 16384, 262144 };
+
+        need.n_nic = n_nic[i];
+        mp = iovtee_hostpool_get(&need);
+        CHECK(mp && mp->size == size[i]);
+        iovtee_hostpool_put(mp);
+        grace_period();
+        CHECK(!iovtee_hostpool_count());
+    }
+}
+
+/* Data room of the pool that a port with 'mtu' on 'socket_id' gets. */
+static int
+data_room(int mtu, int socket_id)
+{
+    struct rte_mempool *mp = get_pool(mtu, socket_id);
+    int room;
+
+    CHECK(mp);
+    room = rte_pktmbuf_data_room_size(mp);
+    iovtee_hostpool_put(mp);
+    grace_period();
+    return room;
+}
+
+/* Ports share the pools that shared-mempool-config lists. */
+static void
+test_wanted(void)
+{
+    unit_eal_init("1024");
+
+    configure("shared-mempool-config", "6000:1,3000");
+    CHECK(data_room(1500, 0) == 3072 + RTE_PKTMBUF_HEADROOM);
+    CHECK(data_room(3000, 0) == 3072 + RTE_PKTMBUF_HEADROOM);
+    CHECK(data_room(3100, 0) == 4096 + RTE_PKTMBUF_HEADROOM);
+    CHECK(get_pool(1500, 0) == get_pool(3000, 0));
+}
+
+/* A list with an error in it is ignored as a whole. */
+static void
+test_wanted_wrong(void)
+{
+    unit_eal_init("512");
+
+    configure("shared-mempool-config", "9000,3000:-1");
+    CHECK(data_room(1500, 0) == 2048 + RTE_PKTMBUF_HEADROOM);
+    configure("shared-mempool-config", "9000,many");
+    CHECK(data_room(1500, 0) == 2048 + RTE_PKTMBUF_HEADROOM);
+
+}
+
 /* What Open vSwitch, DPDK and librte_vhost rely on in each element. */
 static void
 test_layout(void)
@@ -88,7 +209,7 @@ test_layout(void)
     struct rte_mbuf *m;
 
     unit_eal_init("256");
-    mp = iovtee_hostpool_get(1500, 0);
+    mp = get_pool(1500, 0);
     CHECK(mp);
 
     for (unsigned int i = 0; i < mp->size; i++) {
@@ -123,23 +244,23 @@ test_short_of_memory(void)
     unit_eal_init("64");
     vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
 
-    mp = iovtee_hostpool_get(1500, 0);
+    mp = get_pool(1500, 0);
     CHECK(mp);
     size = mp->size;
     CHECK(size >= 8192 && size < 65536);
 
-    CHECK(!iovtee_hostpool_get(9000, 0) && rte_errno == ENOMEM);
-    CHECK(!iovtee_hostpool_get(0, 0) && rte_errno == EINVAL);
-    CHECK(!iovtee_hostpool_get(-1500, 0) && rte_errno == EINVAL);
-    CHECK(!iovtee_hostpool_get(65000, 0) && rte_errno == EINVAL);
-    CHECK(!iovtee_hostpool_get(INT_MAX, 0) && rte_errno == EINVAL);
+    CHECK(!get_pool(9000, 0) && rte_errno == ENOMEM);
+    CHECK(!get_pool(0, 0) && rte_errno == EINVAL);
+    CHECK(!get_pool(-1500, 0) && rte_errno == EINVAL);
+    CHECK(!get_pool(65000, 0) && rte_errno == EINVAL);
+    CHECK(!get_pool(INT_MAX, 0) && rte_errno == EINVAL);
     CHECK(iovtee_hostpool_count() == 1);
 
     /* The memory of a freed pool can be had again. */
     iovtee_hostpool_put(mp);
     grace_period();
     CHECK(iovtee_hostpool_count() == 0);
-    mp = iovtee_hostpool_get(1500, 0);
+    mp = get_pool(1500, 0);
     CHECK(mp && mp->size == 8192);
     iovtee_hostpool_put(mp);
 }
@@ -153,7 +274,7 @@ test_park(void)
     struct rte_mbuf *m;
 
     unit_eal_init("256");
-    mp = iovtee_hostpool_get(1500, 0);
+    mp = get_pool(1500, 0);
     CHECK(mp);
     m = rte_pktmbuf_alloc(mp);
     CHECK(m);
@@ -167,7 +288,7 @@ test_park(void)
     }
 
     /* Parked pools can be used. */
-    CHECK(iovtee_hostpool_get(1500, 0) == mp);
+    CHECK(get_pool(1500, 0) == mp);
     dp_packet_delete(CONTAINER_OF(m, struct dp_packet, mbuf));
     iovtee_hostpool_sweep();
     grace_period();
@@ -176,7 +297,7 @@ test_park(void)
     /* Used again in the grace period, and idle again at its end: it takes
      * another one. */
     iovtee_hostpool_put(mp);
-    CHECK(iovtee_hostpool_get(1500, 0) == mp);
+    CHECK(get_pool(1500, 0) == mp);
     iovtee_hostpool_put(mp);
     grace_period();
     CHECK(iovtee_hostpool_count() == 1);
@@ -186,7 +307,7 @@ test_park(void)
     CHECK(iovtee_hostpool_count() == 1);
 
     /* Used again in the grace period, and beyond. */
-    CHECK(iovtee_hostpool_get(1500, 0) == mp);
+    CHECK(get_pool(1500, 0) == mp);
     grace_period();
     CHECK(iovtee_hostpool_count() == 1);
     m = rte_pktmbuf_alloc(mp);
@@ -208,18 +329,26 @@ test_format(void)
     struct rte_mempool *mp;
 
     unit_eal_init("512");
-    mp = iovtee_hostpool_get(1500, 0);
-    CHECK(mp && iovtee_hostpool_get(3000, 0));
+    mp = get_pool(1500, 0);
+    CHECK(mp && get_pool(3000, 0));
     CHECK(rte_pktmbuf_alloc(mp));
     iovtee_hostpool_format(mp, &s);
     CHECK(!strcmp(ds_cstr(&s), "iovtee_2176_0, 65535 of 65536 free, "
                   "shared by 1 port"));
 
-    CHECK(iovtee_hostpool_get(1500, 0) == mp);
+    CHECK(get_pool(1500, 0) == mp);
     ds_clear(&s);
     iovtee_hostpool_format(mp, &s);
     CHECK(!strcmp(ds_cstr(&s), "iovtee_2176_0, 65535 of 65536 free, "
                   "shared by 2 ports"));
+
+    configure("per-port-memory", "true");
+    mp = get_pool(1500, 0);
+    CHECK(mp);
+    ds_clear(&s);
+    iovtee_hostpool_format(mp, &s);
+    CHECK(!strcmp(ds_cstr(&s), "iovtee0_2176_0, 16384 of 16384 free, "
+                  "of this port only"));
     ds_destroy(&s);
 }
 
@@ -228,6 +357,10 @@ main(int argc, char *argv[])
 {
     static const struct unit_command commands[] = {
         {"share", test_share},
+        {"own", test_own},
+        {"size", test_size},
+        {"wanted", test_wanted},
+        {"wanted-wrong", test_wanted_wrong},
         {"layout", test_layout},
         {"short-of-memory", test_short_of_memory},
         {"park", test_park},

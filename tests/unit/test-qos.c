@@ -171,8 +171,10 @@ show(void)
 static void
 start(void)
 {
+    struct iovtee_hostpool_need need = { .port = "vm0", .mtu = 1500 };
+
     unit_eal_init("64");
-    mp = iovtee_hostpool_get(1500, 0);
+    mp = iovtee_hostpool_get(&need);
     CHECK(mp);
     iovtee_qos_init(&qos, "vm0");
 }

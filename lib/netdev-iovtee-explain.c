@@ -229,7 +229,12 @@ explain_driver(const struct iovtee_nic *nic, const char *port,
     c->wanted = xasprintf("a driver of which it is known that it keeps to "
                           "the bounds of buffers, with IOVA mode VA, for %s",
                           port);
-    c->remedy = xstrdup("another NIC; see NIC Drivers in the documentation");
+    c->remedy = (rte_eal_iova_mode() != RTE_IOVA_VA
+                 ? xstrdup("ovs-vsctl set Open_vSwitch . "
+                           "other_config:dpdk-extra=--iova-mode=va, and "
+                           "restart ovs-vswitchd")
+                 : xstrdup("another NIC; see NIC Drivers in the "
+                           "documentation"));
 }
 
 static void
@@ -358,7 +363,9 @@ explain_coupling(struct iovtee_guest_port *port, const struct iovtee_nic *nic,
         ds_destroy(&coupled);
     }
     c->wanted = xstrdup("a receive queue of the NIC for each of the guest");
-    c->remedy = xstrdup("see what is not fulfilled above");
+    c->remedy = xstrdup("see what is not fulfilled above; if it is a mapping, "
+                        "raise the limit of locked memory (LimitMEMLOCK="
+                        "infinity for ovs-vswitchd.service)");
 
     if (any && nic) {
         int guest_node = iovtee_session_numa_id(port->guest->session);
@@ -472,13 +479,14 @@ explain_rxq(struct netdev_iovtee *peer, unsigned int rxq, bool always,
                           "or a longer ring of the guest", nic,
                           MAX(info.n_ring / 2, 32));
 
-    c = iovtee_explanation_add(e, "frames are for the guest", info.paused
+    c = iovtee_explanation_add(e, "lending pays", info.paused
                                ? IOVTEE_UNFULFILLED : IOVTEE_FULFILLED);
-    c->found = xasprintf("%u %% of the last ones that receive queue %u of %s "
-                         "put into the guest's buffers%s", info.percent, rxq,
-                         nic, info.paused ? "; lending is paused" : "");
-    c->wanted = xstrdup("most of them, with the guest as the only output of "
-                        "the flow");
+    c->found = xasprintf("gain %u %%, cost %u %%, in receive queue %u of %s%s",
+                         info.percent, 100 - info.percent, rxq, nic,
+                         info.paused ? "; lending is paused" : "");
+    c->wanted = xstrdup("more gain than cost: most frames for this guest as "
+                        "the only output of the flow, and not small ones that "
+                        "conntrack looks at");
     c->remedy = (always
                  ? xasprintf("look for in_port(%s) in ovs-appctl "
                              "dpctl/dump-flows --names", nic)

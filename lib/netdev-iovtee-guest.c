@@ -79,6 +79,7 @@ guest_open(struct netdev_iovtee *dev, const struct smap *args, char **errp)
     int error;
 
     port = xzalloc(sizeof *port);
+    port->tx_zero_copy_min = TX_MIN_DEFAULT;
     port->mtu = port->requested_mtu = RTE_ETHER_MTU;
     port->max_retries = RETRIES_DEFAULT;
     port->socket_id = rte_lcore_to_socket_id(rte_get_main_lcore());
@@ -217,7 +218,7 @@ apply_tx_zero_copy(struct iovtee_guest_port *port, const struct smap *args,
     unsigned int n = TX_MIN_DEFAULT;
 
     if (min && (!str_to_uint(min, 10, &n) || n > TX_MIN_MAX)) {
-        n = TX_MIN_DEFAULT;
+        n = port->tx_zero_copy_min;     /* In effect. */
         if (!*remark) {
             *remark = xasprintf("tx-zero-copy-min '%s' is not a number from 0 "
                                 "to %d; %u is in effect", min, TX_MIN_MAX, n);

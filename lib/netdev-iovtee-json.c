@@ -105,7 +105,7 @@ rxq_to_json(struct iovtee_nic *nic, unsigned int rxq,
     if (info->n_ring) {
         put_count(json, "guest_ring", info->n_ring);
         put_bool(json, "lending_paused", info->paused);
-        put_count(json, "in_place_percent", info->percent);
+        put_count(json, "gain_percent", info->percent);
     }
     return json;
 }

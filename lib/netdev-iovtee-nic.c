@@ -41,7 +41,6 @@
 VLOG_DEFINE_THIS_MODULE(netdev_iovtee_nic);
 
 /* Descriptors of a receive or transmit queue of a "dpdk" netdev. */
-#define DEFAULT_RING_SIZE "2048"
 enum { MAX_RING_SIZE = 4096 };
 
 /* A device that another port has is asked for again so often. */
@@ -344,7 +343,7 @@ keep_ring_size(const struct netdev_iovtee *dev, struct smap *args,
     }
     remark = xasprintf("%s '%s' is not a power of 2 from 1 to %d; %s is in "
                        "effect", key, value, MAX_RING_SIZE,
-                       in_effect ? in_effect : DEFAULT_RING_SIZE);
+                       in_effect ? in_effect : "the default");
     smap_remove(args, key);
     if (in_effect) {
         smap_add(args, key, in_effect);

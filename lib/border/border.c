@@ -323,6 +323,16 @@ iovtee_border_is_kind(struct dp_packet *copy, const struct flow *flow)
                 || copy->l4_ofs != UINT16_MAX));
 }
 
+/* Notes that 'packet', which will be dropped, was taken back by the guest. */
+void
+iovtee_border_refuse(const struct dp_packet *packet)
+{
+    if (iovtee_mark_is_read_only(packet)) {
+        iovtee_mark_fate(&CONST_CAST(struct dp_packet *, packet)->mbuf,
+                         IOVTEE_FATE_REFUSED);
+    }
+}
+
 /* Returns a copy of 'packet', which is in guest memory and matched 'flow', or
  * NULL if the guest has rewritten it into something else, or has taken it
  * back. */
@@ -333,6 +343,7 @@ copy_checked(const struct dp_packet *packet, const struct flow *flow)
     struct dp_packet *copy = iovtee_border_copy(packet);
 
     if (OVS_UNLIKELY(row && iovtee_shells_is_revoked(row))) {
+        iovtee_border_refuse(packet);
         dp_packet_delete(copy);
         return NULL;
     }
@@ -393,10 +404,11 @@ iovtee_border_own(struct dp_packet *packet)
     struct dp_packet *copy = iovtee_border_copy(packet);
 
     if (OVS_UNLIKELY(!row || iovtee_shells_is_revoked(row))) {
+        iovtee_border_refuse(packet);
         dp_packet_delete(copy);
         copy = NULL;
     } else {
-        iovtee_shells_report_way(row, IOVTEE_WAY_PORT, 1);
+        iovtee_mark_fate(&packet->mbuf, IOVTEE_FATE_PORT);
     }
     dp_packet_delete(packet);
     return copy;

@@ -81,6 +81,7 @@ void iovtee_border_move(struct dp_packet_batch *, const struct flow *);
 void iovtee_border_move_read_only(struct dp_packet_batch *,
                                   const struct flow *);
 struct dp_packet *iovtee_border_own(struct dp_packet *);
+void iovtee_border_refuse(const struct dp_packet *);
 void iovtee_border_own_batch(struct dp_packet_batch *);
 void iovtee_border_trust(const struct netdev_class *);
 bool iovtee_border_trusts(const struct netdev_class *);

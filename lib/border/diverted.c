@@ -165,7 +165,8 @@ diverted_upcall(const struct dp_packet *packet, const struct flow *flow,
     copy = iovtee_border_copy(packet);
     row = iovtee_shells_row(packet);
     if (OVS_UNLIKELY(row && iovtee_shells_is_revoked(row))) {
-        /* The guest has taken it back.  The datapath drops it. */
+        /* The datapath drops it. */
+        iovtee_border_refuse(packet);
         error = EINVAL;
     } else if (iovtee_border_is_kind(copy, flow)) {
         iovtee_shells_report(row, IOVTEE_BORDER_TWIN, 1);

@@ -29,6 +29,7 @@
 
 #include <rte_mbuf.h>
 
+#include "border/border.h"
 #include "compat/compat.h"
 #include "coverage.h"
 #include "dirs.h"
@@ -248,12 +249,12 @@ pin(struct dp_packet_batch *batch, struct iovtee_pins *pins)
 
             if (!pins->n || pins->rows[pins->n - 1] != row) {
                 if (!iovtee_shells_pin(row)) {
+                    iovtee_border_refuse(packet);
                     dp_packet_delete(packet);
                     continue;
                 }
                 pins->rows[pins->n++] = row;
             }
-            iovtee_shells_report_way(row, IOVTEE_WAY_GUEST, 1);
         }
         iovtee_batch_refill(batch, packet, i);
     }

@@ -65,6 +65,7 @@ struct nic_rxq {
 /* A transmit lock of its own cache line. */
 struct nic_txq {
     OVS_ALIGNED_VAR(CACHE_LINE_SIZE) struct ovs_spin lock;
+    uint32_t n_bursts;          /* That were sent, with 'lock' held. */
 
     /* With the NIC's mutex held. */
     long long int fetch_stopped; /* When it was last stopped for

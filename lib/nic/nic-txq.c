@@ -404,6 +404,7 @@ admit(struct iovtee_nic *nic, uint16_t id, struct dp_packet *packet,
     }
     if (!known) {
         if (!iovtee_shells_pin(row)) {
+            iovtee_border_refuse(packet);
             dp_packet_delete(packet);
             return NULL;
         }
@@ -412,7 +413,8 @@ admit(struct iovtee_nic *nic, uint16_t id, struct dp_packet *packet,
         atomic_store_relaxed(&row->sent_to, (uint32_t) nic->port_id << 16
                                             | id);
     }
-    iovtee_mark_sent(&packet->mbuf, nic->port_id, id);
+    iovtee_mark_sent_in(&packet->mbuf, nic->port_id, id,
+                        nic->txqs[id].n_bursts);
     return packet;
 }
 
@@ -479,11 +481,16 @@ iovtee_nic_send(struct iovtee_nic *nic, struct netdev *lower, int qid,
     pins.n = 0;
     if (OVS_UNLIKELY(note_sent(nic, id, batch))) {
         admit_batch(nic, id, batch, &pins);
+        if (pins.n) {
+            iovtee_shells_begin_burst(nic->port_id, id, txq->n_bursts);
+        }
     }
     error = (OVS_LIKELY(!dp_packet_batch_is_empty(batch))
              ? lower->netdev_class->send(lower, qid, batch, concurrent_txq)
              : 0);
+    txq->n_bursts++;
     if (OVS_UNLIKELY(pins.n)) {
+        iovtee_shells_end_burst();
         iovtee_pins_release(&pins);
     }
     atomic_read_relaxed(&nic->tx_asks, &asks);

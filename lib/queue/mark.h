@@ -106,6 +106,16 @@ iovtee_mark_sent(struct rte_mbuf *mbuf, uint16_t port_id, uint16_t txq)
     mbuf->ol_flags |= iovtee_mark_sent_flag__;
 }
 
+/* The same for one that is read-only, and that is in the burst with number
+ * 'burst' of that queue (iovtee_shells_begin_burst()). */
+static inline void
+iovtee_mark_sent_in(struct rte_mbuf *mbuf, uint16_t port_id, uint16_t txq,
+                    uint32_t burst)
+{
+    iovtee_mark_sent(mbuf, port_id, txq);
+    mbuf->hash.txadapter.reserved1 = burst;
+}
+
 /* Was shell 'mbuf' sent, and if so, where? */
 static inline bool
 iovtee_mark_get_sent(const struct rte_mbuf *mbuf, uint16_t *port_id,
@@ -125,6 +135,28 @@ iovtee_mark_is_set(const struct dp_packet *packet)
             && !(packet->mbuf.ol_flags & RTE_MBUF_F_EXTERNAL));
 }
 
+/* What becomes of a read-only packet that no NIC gets. */
+enum iovtee_fate {
+    IOVTEE_FATE_NONE,           /* Not known, or it is dropped. */
+    IOVTEE_FATE_PORT,           /* A port got a private copy. */
+    IOVTEE_FATE_GUEST,          /* It was copied into the buffer of a guest. */
+    IOVTEE_FATE_REFUSED,        /* Its guest had taken it back. */
+};
+
+/* Notes the fate of read-only shell 'mbuf', which is counted when that comes
+ * home.  (Whoever stops its queue may look at the same time.) */
+static inline void
+iovtee_mark_fate(struct rte_mbuf *mbuf, enum iovtee_fate fate)
+{
+    __atomic_store_n(&mbuf->hash.txadapter.reserved2, fate, __ATOMIC_RELAXED);
+}
+
+static inline enum iovtee_fate
+iovtee_mark_get_fate(const struct rte_mbuf *mbuf)
+{
+    return __atomic_load_n(&mbuf->hash.txadapter.reserved2, __ATOMIC_RELAXED);
+}
+
 /* Makes the flags of shell 'mbuf' those of a packet in guest memory that
  * nobody may write to. */
 static inline void
@@ -132,6 +164,7 @@ iovtee_mark_set_read_only(struct rte_mbuf *mbuf)
 {
     mbuf->ol_flags = iovtee_mark_flag__ | iovtee_mark_read_only_flag__;
     mbuf->packet_type = 0;
+    iovtee_mark_fate(mbuf, IOVTEE_FATE_NONE);
 }
 
 /* Are the bytes of 'packet' in guest memory, for nobody to write to? */

@@ -145,6 +145,20 @@ look_at_packets(struct iovtee_rxvq *vq, struct dp_packet *packets[],
     return n_in_place;
 }
 
+/* Notes that 'packet', which lies in the buffer of a guest or did so once, was
+ * copied to this one. */
+static void
+note_copied(struct iovtee_rxvq *vq, struct dp_packet *packet)
+    OVS_REQUIRES(vq->lock)
+{
+    if (iovtee_rxvq_is_own(vq, packet)) {
+        /* It was moved, but it is for this guest all the same. */
+        vq->bufs[iovtee_rxvq_head(vq, packet)].copied = true;
+    } else if (iovtee_mark_is_read_only(packet)) {
+        iovtee_mark_fate(&packet->mbuf, IOVTEE_FATE_GUEST);
+    }
+}
+
 /* Does the work of iovtee_rxvq_deliver().  Returns how many packets are to be
  * freed, of which there are pointers at the start of 'packets' then.
  *
@@ -184,9 +198,8 @@ deliver(struct iovtee_rxvq *vq, struct dp_packet *packets[], unsigned int n,
         } else {
             iovtee_rxvq_vote(vq, packet);
             error = copy_patiently(vq, packet, max_retries, &progress, d);
-            if (OVS_UNLIKELY(!error && iovtee_rxvq_is_own(vq, packet))) {
-                /* It was moved, but it is for this guest all the same. */
-                vq->bufs[iovtee_rxvq_head(vq, packet)].copied = true;
+            if (OVS_UNLIKELY(!error && iovtee_mark_is_shell(packet))) {
+                note_copied(vq, packet);
             }
         }
         progress |= !error;

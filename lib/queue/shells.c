@@ -211,15 +211,42 @@ iovtee_shells_report(struct iovtee_shells *row, enum iovtee_border_event event,
     }
 }
 
-/* Tells the owner of 'row' which way 'n' of its read-only shells went, of
- * which the caller has one. */
+/* The burst that this thread hands over to a NIC, if it does. */
+static __thread struct {
+    bool active;
+    uint16_t port_id, txq;
+    uint32_t number;
+} burst;
+
+/* The calling thread is about to hand the burst with number 'number' over to
+ * transmit queue 'txq' of DPDK port 'port_id'. */
 void
-iovtee_shells_report_way(struct iovtee_shells *row, enum iovtee_shells_way way,
-                         unsigned int n)
+iovtee_shells_begin_burst(uint16_t port_id, uint16_t txq, uint32_t number)
 {
-    if (row && row->ops->went) {
-        row->ops->went(row->aux, way, n);
-    }
+    burst.active = true;
+    burst.port_id = port_id;
+    burst.txq = txq;
+    burst.number = number;
+}
+
+/* It has done so. */
+void
+iovtee_shells_end_burst(void)
+{
+    burst.active = false;
+}
+
+/* Is shell 'mbuf', which was sent, of the burst that the calling thread is
+ * just handing over? */
+bool
+iovtee_shells_in_burst(const struct rte_mbuf *mbuf)
+{
+    uint16_t port_id, txq;
+
+    return (burst.active
+            && iovtee_mark_get_sent(mbuf, &port_id, &txq)
+            && port_id == burst.port_id && txq == burst.txq
+            && mbuf->hash.txadapter.reserved1 == burst.number);
 }
 
 /* Says that the caller, who has a shell of 'row', is about to send it.

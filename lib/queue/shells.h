@@ -38,7 +38,8 @@
  * it may be sent, wherever in the switch its packets are.  So whoever is about
  * to send one *pins* its row, which fails once the row is revoked, and unpins
  * it when he has handed the packet over.  Whoever makes a copy asks afterwards
- * whether the row was revoked, and if so, drops the copy.
+ * whether the row was revoked, and if so, drops the copy.  Either notes in the
+ * shell what became of it (iovtee_mark_fate()), for the owner to count.
  *
  * Thread-safety
  * =============
@@ -57,12 +58,6 @@ struct dp_packet;
 struct rte_mbuf;
 struct rte_mempool;
 
-/* Where a packet of a guest's went that no NIC could read there. */
-enum iovtee_shells_way {
-    IOVTEE_WAY_PORT,            /* To a port, as a private copy. */
-    IOVTEE_WAY_GUEST,           /* Into the buffer of a guest. */
-};
-
 struct iovtee_shells_ops {
     /* Takes back the 'n' mbufs in 'objs', all from one row.  Runs on the
      * thread that frees them. */
@@ -70,9 +65,6 @@ struct iovtee_shells_ops {
 
     /* Counts what became of 'n' mbufs at the border (queue/mark.h). */
     void (*report)(void *aux, enum iovtee_border_event, unsigned int n);
-
-    /* Counts where 'n' read-only mbufs went.  NULL if there are none. */
-    void (*went)(void *aux, enum iovtee_shells_way, unsigned int n);
 };
 
 struct iovtee_shells {
@@ -120,11 +112,17 @@ iovtee_shells_number(const struct iovtee_shells *row, const void *shell)
 struct iovtee_shells *iovtee_shells_row(const struct dp_packet *);
 void iovtee_shells_report(struct iovtee_shells *, enum iovtee_border_event,
                           unsigned int n);
-void iovtee_shells_report_way(struct iovtee_shells *, enum iovtee_shells_way,
-                              unsigned int n);
 
 bool iovtee_shells_pin(struct iovtee_shells *);
 void iovtee_shells_unpin(struct iovtee_shells *);
+
+/* The burst that a thread hands over to a NIC.  Those of its read-only packets
+ * that come home meanwhile were not sent, for some reason of the NIC's port:
+ * what a driver frees then is of earlier bursts. */
+void iovtee_shells_begin_burst(uint16_t port_id, uint16_t txq,
+                               uint32_t burst);
+void iovtee_shells_end_burst(void);
+bool iovtee_shells_in_burst(const struct rte_mbuf *);
 
 /* Rows that were pinned for a burst.  Nothing if 'n' is 0. */
 struct iovtee_pins {

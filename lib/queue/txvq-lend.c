@@ -52,12 +52,10 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 
 static void home(void *lent_, void *const *objs, unsigned int n);
 static void report(void *lent_, enum iovtee_border_event, unsigned int n);
-static void went(void *lent_, enum iovtee_shells_way, unsigned int n);
 
 static const struct iovtee_shells_ops shells_ops = {
     .put = home,
     .report = report,
-    .went = went,
 };
 
 /* Sets whether frames of at least 'min' bytes shall stay where they are, when
@@ -303,6 +301,34 @@ iovtee_txvq_asks(struct iovtee_txvq *vq, uint16_t *port_id, uint16_t *txq)
     return sent_to != UINT32_MAX;
 }
 
+/* Counts what became of the frame in shell 'm', which is home. */
+void
+iovtee_txvq_count_end(struct iovtee_txvq *vq, const struct rte_mbuf *m)
+{
+    uint16_t port_id, txq;
+
+    if (OVS_LIKELY(iovtee_mark_get_sent(m, &port_id, &txq))) {
+        /* What the NIC's port has dropped is counted there. */
+        vq->counters.zero_copied += !iovtee_shells_in_burst(m);
+        return;
+    }
+    switch (iovtee_mark_get_fate(m)) {
+    case IOVTEE_FATE_PORT:
+        vq->counters.copied[IOVTEE_TX_COPY_PORT]++;
+        break;
+    case IOVTEE_FATE_GUEST:
+        vq->counters.copied[IOVTEE_TX_COPY_GUEST]++;
+        break;
+    case IOVTEE_FATE_REFUSED:
+        vq->counters.dropped[IOVTEE_TX_DROP_STOPPED]++;
+        break;
+    case IOVTEE_FATE_NONE:
+        /* A flow has dropped it, or it was moved or dropped at the border,
+         * which is counted already. */
+        break;
+    }
+}
+
 /* The shells' way home: 'n' of them were freed. */
 static void
 home(void *lent_, void *const *objs, unsigned int n)
@@ -314,7 +340,6 @@ home(void *lent_, void *const *objs, unsigned int n)
     ovs_spin_lock(&vq->lock);
     for (unsigned int i = 0; i < n; i++) {
         uint16_t head = iovtee_shells_number(row, objs[i]);
-        uint16_t port_id, txq;
 
         if (OVS_UNLIKELY(lent->retired)) {
             bitmap_set0(lent->out, head);
@@ -322,8 +347,7 @@ home(void *lent_, void *const *objs, unsigned int n)
         } else if (OVS_LIKELY(iovtee_ledger_move(&vq->ledger, head,
                                                  IOVTEE_SWITCH,
                                                  IOVTEE_GUEST))) {
-            vq->counters.zero_copied += iovtee_mark_get_sent(objs[i],
-                                                             &port_id, &txq);
+            iovtee_txvq_count_end(vq, objs[i]);
             iovtee_txvq_give(vq, head);
         }
     }
@@ -347,17 +371,6 @@ report(void *lent_, enum iovtee_border_event event, unsigned int n)
     } else if (event == IOVTEE_BORDER_REWRITTEN) {
         vq->counters.dropped[IOVTEE_TX_DROP_REWRITTEN] += n;
     }
-    ovs_spin_unlock(&vq->lock);
-}
-
-static void
-went(void *lent_, enum iovtee_shells_way way, unsigned int n)
-{
-    struct iovtee_txvq *vq = ((struct iovtee_txvq_lent *) lent_)->vq;
-
-    ovs_spin_lock(&vq->lock);
-    vq->counters.copied[way == IOVTEE_WAY_GUEST
-                        ? IOVTEE_TX_COPY_GUEST : IOVTEE_TX_COPY_PORT] += n;
     ovs_spin_unlock(&vq->lock);
 }
 

@@ -167,6 +167,7 @@ forget(struct iovtee_txvq *vq)
 
     ovs_spin_lock(&vq->lock);
     for (uint32_t head = 0; head < vq->ledger.size; head++) {
+        struct rte_mbuf *m;
         uint16_t port_id, txq;
 
         if (iovtee_ledger_place(&vq->ledger, head) != IOVTEE_SWITCH) {
@@ -175,9 +176,13 @@ forget(struct iovtee_txvq *vq)
         lent = vq->lent;
         lent->n_out++;
         bitmap_set1(out, head);
-        if (!iovtee_mark_get_sent(iovtee_txvq_lent_shell(lent, head),
-                                  &port_id, &txq)) {
-            vq->counters.dropped[IOVTEE_TX_DROP_STOPPED]++;
+        m = iovtee_txvq_lent_shell(lent, head);
+        if (!iovtee_mark_get_sent(m, &port_id, &txq)) {
+            if (iovtee_mark_get_fate(m) == IOVTEE_FATE_NONE) {
+                vq->counters.dropped[IOVTEE_TX_DROP_STOPPED]++;
+            } else {
+                iovtee_txvq_count_end(vq, m);
+            }
         }
         iovtee_ledger_move(&vq->ledger, head, IOVTEE_SWITCH, IOVTEE_GUEST);
         iovtee_txvq_give(vq, head);
@@ -256,6 +261,7 @@ iovtee_txvq_suspend(struct iovtee_txvq *vq)
 size_t
 iovtee_txvq_sweep(void)
 {
+    struct ovs_list home = OVS_LIST_INITIALIZER(&home);
     struct iovtee_txvq_lent *lent;
     size_t n_left = 0;
 
@@ -269,13 +275,21 @@ iovtee_txvq_sweep(void)
         ovs_spin_unlock(&vq->lock);
         if (is_home) {
             ovs_list_remove(&lent->node);
-            iovtee_txvq_lent_destroy(lent);
-            iovtee_txvq_unref(vq);
+            ovs_list_push_back(&home, &lent->node);
         } else {
             n_left++;
         }
     }
     ovs_mutex_unlock(&retired_mutex);
+
+    /* To unmap guest memory takes long, and whoever stops a queue would wait
+     * for the mutex. */
+    LIST_FOR_EACH_POP (lent, node, &home) {
+        struct iovtee_txvq *vq = lent->vq;
+
+        iovtee_txvq_lent_destroy(lent);
+        iovtee_txvq_unref(vq);
+    }
     return n_left;
 }
 

@@ -299,6 +299,8 @@ unsigned int iovtee_txvq_lend(struct iovtee_txvq *vq, const uint16_t heads[],
 void iovtee_txvq_unlend(struct iovtee_txvq *vq, uint16_t head)
     OVS_REQUIRES(vq->lock);
 void iovtee_txvq_note_idle(struct iovtee_txvq *vq) OVS_REQUIRES(vq->lock);
+void iovtee_txvq_count_end(struct iovtee_txvq *vq, const struct rte_mbuf *)
+    OVS_REQUIRES(vq->lock);
 
 /* Gives buffer 'head' back to the guest. */
 static inline void

@@ -35,16 +35,22 @@ static struct { void *datapath; const struct flow *flow; } aux
     = { NULL, &flow };
 
 static struct iovtee_shells *row;
-static unsigned int n_home, n_moved, n_to_port;
+static unsigned int n_home, n_moved, n_to_port, n_refused;
 static uint8_t before[sizeof guest];    /* What is in the guest's memory. */
 
 /* What got to the end of the actions, or to a port. */
 static unsigned int n_in_place, n_private;
 
 static void
-put(void *aux_ OVS_UNUSED, void *const *objs OVS_UNUSED, unsigned int n)
+put(void *aux_ OVS_UNUSED, void *const *objs, unsigned int n)
 {
     n_home += n;
+    for (unsigned int i = 0; i < n; i++) {
+        enum iovtee_fate fate = iovtee_mark_get_fate(objs[i]);
+
+        n_to_port += fate == IOVTEE_FATE_PORT;
+        n_refused += fate == IOVTEE_FATE_REFUSED;
+    }
 }
 
 static void
@@ -54,16 +60,9 @@ report(void *aux_ OVS_UNUSED, enum iovtee_border_event event, unsigned int n)
 }
 
 static void
-went(void *aux_ OVS_UNUSED, enum iovtee_shells_way way, unsigned int n)
-{
-    CHECK(way == IOVTEE_WAY_PORT);
-    n_to_port += n;
-}
-
-static void
 begin(void)
 {
-    static const struct iovtee_shells_ops ops = { put, report, went };
+    static const struct iovtee_shells_ops ops = { put, report };
 
     init();
     CHECK(!iovtee_shells_any_read_only());
@@ -84,7 +83,7 @@ end(void)
 static void
 send_batch(struct dp_packet_batch *batch, unsigned int n)
 {
-    n_home = n_moved = n_to_port = n_in_place = n_private = 0;
+    n_home = n_moved = n_to_port = n_in_place = n_private = n_refused = 0;
     dp_packet_batch_init(batch);
     for (unsigned int i = 0; i < n; i++) {
         struct dp_packet *packet = (void *) (row->first + i * row->step);
@@ -234,6 +233,7 @@ test_revoked(void)
     odp_execute_actions(&aux, &batch, true, actions.data, actions.size,
                         execute);
     CHECK(n_home == 3 && !n_in_place && !n_private && !n_moved);
+    CHECK(n_refused == 3);
 
     iovtee_shells_restore(row);
     send_batch(&batch, 3);
@@ -290,7 +290,7 @@ test_port(void)
     send_batch(&batch, 4);
     iovtee_shells_revoke(row);
     CHECK(!netdev_send(&netdev, 0, &batch, false));
-    CHECK(n_home == 4 && !n_to_port && !n_private);
+    CHECK(n_home == 4 && !n_to_port && !n_private && n_refused == 4);
     end();
 }
 

@@ -392,19 +392,18 @@ test_fetch(void)
 
 /* What a guest sends from its own buffers. */
 
-static unsigned int n_home, n_copied;
+static unsigned int n_home, n_copied, n_refused;
 
 static void
-lent_put(void *aux OVS_UNUSED, void *const *objs OVS_UNUSED, unsigned int n)
+lent_put(void *aux OVS_UNUSED, void *const *objs, unsigned int n)
 {
     n_home += n;
-}
+    for (unsigned int i = 0; i < n; i++) {
+        enum iovtee_fate fate = iovtee_mark_get_fate(objs[i]);
 
-static void
-lent_went(void *aux OVS_UNUSED, enum iovtee_shells_way way, unsigned int n)
-{
-    CHECK(way == IOVTEE_WAY_PORT);
-    n_copied += n;
+        n_copied += fate == IOVTEE_FATE_PORT;
+        n_refused += fate == IOVTEE_FATE_REFUSED;
+    }
 }
 
 /* Sends 'n' shells of 'row' through 'nic' on queue 'qid', with a packet of the
@@ -416,7 +415,7 @@ send_lent(struct iovtee_nic *nic, int qid, struct iovtee_shells *row,
     static uint8_t frame[200];
     struct dp_packet_batch batch;
 
-    n_home = n_copied = 0;
+    n_home = n_copied = n_refused = 0;
     dp_packet_batch_init(&batch);
     dp_packet_batch_add(&batch, vq_host_packet(60, 1, VQ_PEER));
     for (unsigned int i = 0; i < n; i++) {
@@ -439,7 +438,7 @@ send_lent(struct iovtee_nic *nic, int qid, struct iovtee_shells *row,
 static void
 test_lent(void)
 {
-    static const struct iovtee_shells_ops ops = { lent_put, NULL, lent_went };
+    static const struct iovtee_shells_ops ops = { lent_put, NULL };
     const struct fake_driver d = {
         .name = "net_ice", .bus = "pci", .n_txq = 2,
         .sent = FAKE_SENT_QUEUE_STOP,
@@ -498,6 +497,7 @@ test_lent(void)
     n_sent = get_counts().n_sent;
     send_lent(nic, 0, row, 3);
     CHECK(n_home == 3 && !n_copied && get_counts().n_sent == n_sent + 1);
+    CHECK(n_refused == 3);
     iovtee_shells_restore(row);
 
     /* A NIC that goes does not send any more. */

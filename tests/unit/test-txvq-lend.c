@@ -284,11 +284,81 @@ test_no_mbufs(void)
     rig_destroy(&rig);
 }
 
+/* Receives a burst that is lent. */
+static void
+receive_lent(void)
+{
+    unsigned int n_lent;
+
+    post(&rig, BURST, 1000);
+    CHECK(receive(&rig, &n_lent) == BURST && n_lent == BURST);
+}
+
+/* Frees all that is out.  Returns how many buffers the guest gets. */
+static unsigned int
+free_all(void)
+{
+    free_some(&rig, rig.n_out);
+    poll_queue(&rig);
+    return reap(&rig);
+}
+
+/* Each frame is counted once, by what became of it. */
+static void
+test_fates(void)
+{
+    const struct iovtee_txvq_counters *c;
+
+    rig_init(&rig, &usual);
+    c = &rig.f.vq->counters;
+
+    /* Frames that a NIC's port drops were not read by the NIC, but those that
+     * it frees meanwhile were. */
+    receive_lent();
+    send_some(&rig, 0, BURST);
+    for (int i = 10; i < BURST; i++) {
+        iovtee_mark_sent_in(rig.out[i], PORT, TXQ, 7);
+    }
+    iovtee_shells_begin_burst(PORT, TXQ, 7);
+    CHECK(free_all() == BURST);
+    iovtee_shells_end_burst();
+    CHECK(c->zero_copied == 10);
+
+    receive_lent();
+    for (int i = 0; i < BURST; i++) {
+        iovtee_mark_sent_in(rig.out[i], PORT, TXQ, 7);
+    }
+    iovtee_shells_begin_burst(PORT, TXQ + 1, 7);
+    free_some(&rig, 3);
+    iovtee_shells_begin_burst(PORT, TXQ, 8);
+    free_some(&rig, 3);
+    iovtee_shells_end_burst();
+    CHECK(free_all() == BURST && c->zero_copied == 10 + BURST);
+
+    /* To a port, to a guest, nowhere, and taken back. */
+    receive_lent();
+    for (int i = 0; i < 10; i++) {
+        iovtee_mark_fate(rig.out[i], (i < 2 ? IOVTEE_FATE_PORT
+                                      : i < 5 ? IOVTEE_FATE_GUEST
+                                      : i < 9 ? IOVTEE_FATE_REFUSED
+                                      : IOVTEE_FATE_NONE));
+    }
+    CHECK(free_all() == BURST && c->zero_copied == 10 + BURST);
+    CHECK(COPIED(&rig, PORT) == 2 && COPIED(&rig, GUEST) == 3);
+    CHECK(c->dropped[IOVTEE_TX_DROP_STOPPED] == 4);
+
+    /* The next ones have other fates. */
+    receive_lent();
+    CHECK(free_all() == BURST && COPIED(&rig, PORT) == 2);
+    rig_destroy(&rig);
+}
+
 int
 main(int argc, char *argv[])
 {
     static const struct unit_command commands[] = {
         { "busy", test_busy },
+        { "fates", test_fates },
         { "in-place", test_in_place },
         { "migration", test_migration },
         { "no-mbufs", test_no_mbufs },

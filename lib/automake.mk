@@ -22,6 +22,8 @@ lib_libiovtee_core_a_SOURCES = \
 	lib/guest/exposure.h \
 	lib/guest/recent.c \
 	lib/guest/recent.h \
+	lib/guest/stop-budget.c \
+	lib/guest/stop-budget.h \
 	lib/nic/lend.c \
 	lib/nic/lend.h \
 	lib/nic/vf.c \
@@ -56,6 +58,7 @@ lib_libiovtee_a_SOURCES = \
 	lib/compat/compat.h \
 	lib/compat/dpdk.h \
 	lib/guest/guest-private.h \
+	lib/guest/guest-rescue.c \
 	lib/guest/guest-rings.c \
 	lib/guest/guest.c \
 	lib/guest/guest.h \
@@ -74,6 +77,8 @@ lib_libiovtee_a_SOURCES = \
 	lib/nic/nic-ports.c \
 	lib/nic/nic-ports.h \
 	lib/nic/nic-private.h \
+	lib/nic/nic-recall.c \
+	lib/nic/nic-recall.h \
 	lib/nic/nic-rxq.c \
 	lib/nic/nic-rxq.h \
 	lib/nic/nic-stop.c \

@@ -318,6 +318,17 @@ netdev_iovtee_guest_get_status(const struct netdev *netdev, struct smap *args)
         smap_add(args, "peer", peer);
     }
     smap_add(args, "zero_copy", why ? why : "active");
+    for (unsigned int q = 0; port->tx_zero_copy; q++) {
+        struct iovtee_txvq_info info;
+
+        if (q == IOVTEE_SESSION_MAX_QUEUES) {
+            smap_add(args, "tx_zero_copy", "no transmit queue runs");
+            break;
+        } else if (iovtee_guest_get_tx_info(port->guest, q, &info)) {
+            smap_add(args, "tx_zero_copy", iovtee_txvq_zero_copy_text(&info));
+            break;
+        }
+    }
     iovtee_tee_format(port->guest->tee, &s);
     smap_add(args, "tee", ds_cstr(&s));
 
@@ -390,11 +401,7 @@ show_tx_queue(struct iovtee_guest_port *port, unsigned int q, struct ds *s)
                   info.n_waiting);
     if (info.zero_copy || info.n[IOVTEE_GUEST] != info.size) {
         ds_put_format(s, "    zero-copy: %s\n    buffers:",
-                      !info.zero_copy ? "off"
-                      : info.logged
-                      ? iovtee_tx_copy_reason_text(IOVTEE_TX_COPY_MIGRATION)
-                      : info.has_nic ? "active"
-                      : iovtee_tx_copy_reason_text(IOVTEE_TX_COPY_NO_NIC));
+                      iovtee_txvq_zero_copy_text(&info));
         for (int place = 0; place < IOVTEE_N_PLACES; place++) {
             ds_put_format(s, " %s %"PRIu32, iovtee_place_to_string(place),
                           info.n[place]);

@@ -346,6 +346,7 @@ guest_run(struct netdev_iovtee *dev)
                        iovtee_guest_port_why_copied(port))) {
         netdev_change_seq_changed(&dev->up);
     }
+    iovtee_guest_run(port->guest);
     if (time_msec() >= port->next_look) {
         struct iovtee_rxvq_counters sum;
 
@@ -374,6 +375,7 @@ guest_wait(struct netdev_iovtee *dev)
     /* What the guest posts tells nobody that it changed. */
     if (dev->guest->connected) {
         poll_timer_wait(STATUS_INTERVAL);
+        iovtee_guest_wait(dev->guest->guest);
     }
 }
 

@@ -194,7 +194,7 @@ txvq_to_json(unsigned int q, const struct iovtee_txvq_info *info)
     put_count(json, "ring", info->size);
     put_count(json, "waiting", info->n_waiting);
     put_bool(json, "zero_copy", (info->zero_copy && info->has_nic
-                                 && !info->logged));
+                                 && !info->logged && !info->paused));
     put_buffers(json, info->n);
     if (info->fault != IOVTEE_FAULT_NONE) {
         json_object_put_string(json, "broken",

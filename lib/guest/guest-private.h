@@ -30,6 +30,9 @@ struct iovtee_rxvq_map {
     struct iovtee_rxvq *vqs[];  /* One reference each. */
 };
 
+/* guest-rescue.c. */
+void iovtee_guest_charge__(struct iovtee_guest *);
+
 /* guest-rings.c. */
 extern const struct iovtee_session_ops iovtee_guest_session_ops__;
 

@@ -197,13 +197,38 @@ get_txvq(struct iovtee_guest *guest, unsigned int q)
     return ovsrcu_get_protected(struct iovtee_txvq *, &guest->txqs[q].vq);
 }
 
-/* Stops transmit queue 'q', 'vq': no NIC has any of it afterwards. */
+/* From now on no NIC gets any more of transmit queue 'q'. */
 static void
-tx_suspend(struct iovtee_guest *guest, unsigned int q, struct iovtee_txvq *vq)
+tx_drain(struct iovtee_guest *guest, unsigned int q)
 {
-    iovtee_tee_tx_down(guest->tee, q);
-    learn(guest, iovtee_txvq_suspend_until(vq, get_deadline(guest),
-                                           iovtee_nic_take_back));
+    if (get_txvq(guest, q)) {
+        iovtee_tee_tx_down(guest->tee, q);
+        guest->txqs[q].draining = true;
+    }
+}
+
+/* Stops transmit queue 'q', and all others that are about to be stopped: no
+ * NIC has any of them afterwards.  To stop a NIC, if need be, is done once for
+ * all of them. */
+static void
+tx_suspend(struct iovtee_guest *guest, unsigned int q)
+{
+    struct iovtee_txvq *vqs[IOVTEE_SESSION_MAX_QUEUES];
+    unsigned int n = 0;
+    bool forced;
+
+    tx_drain(guest, q);
+    for (size_t i = 0; i < ARRAY_SIZE(guest->txqs); i++) {
+        if (guest->txqs[i].draining) {
+            guest->txqs[i].draining = false;
+            vqs[n++] = get_txvq(guest, i);
+        }
+    }
+    learn(guest, iovtee_txvq_suspend_all(vqs, n, get_deadline(guest),
+                                         iovtee_nic_take_back, &forced));
+    if (forced) {
+        iovtee_guest_charge__(guest);
+    }
 }
 
 static void
@@ -215,7 +240,7 @@ tx_start(struct iovtee_guest *guest, unsigned int q,
     uint16_t last_avail, last_used;
 
     if (vq && !iovtee_txvq_same_ring(vq, ring)) {
-        tx_suspend(guest, q, vq);
+        tx_suspend(guest, q);
         iovtee_txvq_finish(vq, &last_avail, &last_used);
         ovs_mutex_lock(&guest->mutex);
         retire_tx(guest, q);
@@ -245,6 +270,7 @@ tx_start(struct iovtee_guest *guest, unsigned int q,
         ovsrcu_set(&txq->vq, vq);
         iovtee_txvq_set_zero_copy(vq, guest->tx_zero_copy,
                                   guest->tx_zero_copy_min);
+        iovtee_txvq_pause(vq, guest->tx_paused_until);
         ovs_mutex_unlock(&guest->mutex);
 
         iovtee_tee_tx_up(guest->tee, q, vq);
@@ -260,7 +286,7 @@ tx_stop(struct iovtee_guest *guest, unsigned int q, bool final,
     if (!vq) {
         return;
     }
-    tx_suspend(guest, q, vq);
+    tx_suspend(guest, q);
     if (final) {
         iovtee_txvq_finish(vq, last_avail, last_used);
     }
@@ -286,9 +312,10 @@ ring_start(void *guest, unsigned int i, const struct iovtee_ring_setup *ring)
 static void
 ring_drain(void *guest, unsigned int i)
 {
-    /* What is out of a transmit queue comes home by itself. */
     if (iovtee_ring_is_rx(i)) {
         rx_drain(guest, i / 2);
+    } else {
+        tx_drain(guest, i / 2);
     }
 }
 

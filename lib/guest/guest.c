@@ -218,6 +218,7 @@ iovtee_guest_set_tx_zero_copy(struct iovtee_guest *guest, bool zero_copy,
     ovs_mutex_lock(&guest->mutex);
     guest->tx_zero_copy = zero_copy;
     guest->tx_zero_copy_min = min;
+    guest->tx_tidy &= zero_copy;
     for (size_t q = 0; q < ARRAY_SIZE(guest->txqs); q++) {
         struct iovtee_txvq *vq = ovsrcu_get_protected(struct iovtee_txvq *,
                                                       &guest->txqs[q].vq);
@@ -228,6 +229,7 @@ iovtee_guest_set_tx_zero_copy(struct iovtee_guest *guest, bool zero_copy,
     }
     ovs_mutex_unlock(&guest->mutex);
     iovtee_tee_set_tx_enabled(guest->tee, zero_copy);
+    guest->next_rescue = 0;
 }
 
 /* Sees to it that those packets of 'batch' that other guests send from their

@@ -40,6 +40,7 @@
 #include <stdint.h>
 
 #include "guest/qos.h"
+#include "guest/stop-budget.h"
 #include "openvswitch/thread.h"
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
@@ -77,6 +78,7 @@ struct iovtee_guest_queue {
 struct iovtee_guest_txq {
     OVSRCU_TYPE(struct iovtee_txvq *) vq;   /* NULL if stopped. */
     bool running;               /* Neither stopped nor suspended? */
+    bool draining;              /* About to be stopped, with others. */
     bool seen;                  /* Did it ever run? */
     struct iovtee_txvq_counters past;  /* Of earlier rings. */
 };
@@ -100,7 +102,14 @@ struct iovtee_guest {
     atomic_bool zero_copy;      /* For queues that come, like... */
     atomic_bool always;         /* ...this: see iovtee_rxvq_config. */
     bool tx_zero_copy OVS_GUARDED;      /* Likewise, of transmit queues: */
-    uint32_t tx_zero_copy_min OVS_GUARDED; /* see iovtee_txvq_config. */
+    uint32_t tx_zero_copy_min OVS_GUARDED; /* see iovtee_txvq_config... */
+    long long int tx_paused_until OVS_GUARDED; /* ...and _pause(). */
+    struct iovtee_stop_budget stops OVS_GUARDED;
+
+    /* Of the main thread. */
+    long long int next_rescue;  /* When to look again, ms, or 0. */
+    bool tx_tidy;               /* Has nothing been left over that was there
+                                 * for 'tx_zero_copy'? */
 
     struct ovs_mutex mutex;     /* Protects 'queues' and replacing 'map' and
                                  * what is in 'txqs'. */
@@ -130,6 +139,8 @@ void iovtee_guest_set_zero_copy(struct iovtee_guest *, bool zero_copy,
 
 void iovtee_guest_set_tx_zero_copy(struct iovtee_guest *, bool zero_copy,
                                    uint32_t min);
+void iovtee_guest_run(struct iovtee_guest *);
+void iovtee_guest_wait(struct iovtee_guest *);
 
 void iovtee_guest_send(struct iovtee_guest *, int qid,
                        struct dp_packet_batch *);

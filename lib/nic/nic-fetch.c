@@ -26,12 +26,8 @@
 
 #include "nic/nic-fetch.h"
 
-#include <errno.h>
-
-#include <rte_errno.h>
-#include <rte_ethdev.h>
-
 #include "nic/nic-ports.h"
+#include "nic/nic-recall.h"
 #include "nic/nic-stop.h"
 #include "nic/nic-txq.h"
 #include "openvswitch/vlog.h"
@@ -103,7 +99,7 @@ stop_queue(struct iovtee_nic *nic, uint16_t id, long long int age)
         VLOG_INFO_RL(&rl, "%s: transmit queue %"PRIu16" is stopped for a "
                      "moment, as it keeps memory of a guest that is gone",
                      nic->name, id);
-        if (nic_txq_stop_start(nic, id)) {
+        if (!nic_recall_by_stop(nic, id)) {
             restart_device(nic, id, age);
         }
     }
@@ -131,6 +127,30 @@ iovtee_nic_fetch(uint16_t port_id, uint16_t id, long long int age)
     ovs_mutex_unlock(&nic->mutex);
 }
 
+/* Has transmit queue 'id' of 'nic' give back what it has, by 'step'.  If the
+ * device is stopped already, as it could not be started, then all that is left
+ * to do is to keep it so. */
+static void
+take_back(struct iovtee_nic *nic, uint16_t id,
+          enum iovtee_txvq_fetch_step step)
+{
+    if (step == IOVTEE_TXVQ_LEAVE_STOPPED) {
+        iovtee_nic_leave_stopped(nic);
+    } else if (nic->down) {
+        return;
+    } else if (step == IOVTEE_TXVQ_ASK) {
+        nic_txq_ask_for_all(nic, id);
+    } else if (step == IOVTEE_TXVQ_STOP_QUEUE) {
+        nic_recall_by_stop(nic, id);
+    } else {
+        VLOG_WARN_RL(&rl, "%s: the device is restarted, as transmit queue "
+                     "%"PRIu16" keeps memory of a guest that stops",
+                     nic->name, id);
+        nic->tx_unset = step == IOVTEE_TXVQ_SET_UP;
+        iovtee_nic_restart(nic);
+    }
+}
+
 /* The same for memory of a guest that is about to stop, by 'step', at once.
  *
  * For any thread. */
@@ -147,23 +167,8 @@ iovtee_nic_take_back(uint16_t port_id, uint16_t id,
         return;
     }
     ovs_mutex_lock(&nic->mutex);
-    if (nic->port_id == port_id && id < nic->n_txq && !nic->down
-        && !nic->kept) {
-        if (step == IOVTEE_TXVQ_ASK) {
-            nic_txq_ask_for_all(nic, id);
-        } else if (step == IOVTEE_TXVQ_STOP_QUEUE) {
-            int error = -nic_txq_stop_start(nic, id);
-
-            if (error && error != ENOTSUP) {
-                /* It may have been stopped, and not started. */
-                iovtee_nic_restart(nic);
-            }
-        } else {
-            VLOG_WARN_RL(&rl, "%s: the device is restarted, as transmit queue "
-                         "%"PRIu16" keeps memory of a guest that stops",
-                         nic->name, id);
-            iovtee_nic_restart(nic);
-        }
+    if (nic->port_id == port_id && id < nic->n_txq && !nic->kept) {
+        take_back(nic, id, step);
     }
     ovs_mutex_unlock(&nic->mutex);
 }
@@ -174,8 +179,12 @@ void
 iovtee_nic_try_to_ask(uint16_t port_id, uint16_t id)
 {
     struct iovtee_nic *nic = iovtee_nic_by_port_id(port_id);
+    bool mute = true;
 
-    if (nic && !ovs_mutex_trylock(&nic->mutex)) {
+    if (nic) {
+        atomic_read_relaxed(&nic->tx_mute, &mute);
+    }
+    if (!mute && !ovs_mutex_trylock(&nic->mutex)) {
         if (nic->port_id == port_id && id < nic->n_txq && !nic->down
             && !nic->kept) {
             nic_txq_try_to_ask(nic, id);

@@ -30,6 +30,18 @@
 const char *iovtee_nic_name_of_port(uint16_t port_id);
 void iovtee_nic_fetch(uint16_t port_id, uint16_t txq, long long int age);
 
+/* What was done to get frames of a guest back that runs. */
+enum iovtee_nic_rescue {
+    IOVTEE_NIC_RESCUE_LATER,    /* Nothing that others notice. */
+    IOVTEE_NIC_RESCUE_DONE,     /* The queue was stopped. */
+    IOVTEE_NIC_RESCUE_FAILED,   /* That is not possible, or of no use: nothing
+                                 * must be lent to this NIC any more. */
+};
+
+enum iovtee_nic_rescue iovtee_nic_rescue(uint16_t port_id, uint16_t txq,
+                                         long long int now,
+                                         long long int age);
+
 /* For any thread. */
 void iovtee_nic_take_back(uint16_t port_id, uint16_t txq,
                           enum iovtee_txvq_fetch_step);

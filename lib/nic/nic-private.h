@@ -70,6 +70,16 @@ struct nic_txq {
     /* With the NIC's mutex held. */
     long long int fetch_stopped; /* When it was last stopped for
                                   * iovtee_nic_fetch(), ms, or 0. */
+    long long int rescued;      /* The same for iovtee_nic_rescue(). */
+    uint32_t seen_bursts;       /* What 'n_bursts' was... */
+    long long int quiet_since;  /* ...and since when, ms. */
+};
+
+/* Can a transmit queue be stopped by itself? */
+enum nic_tx_stop {
+    NIC_TX_STOP_UNKNOWN,        /* It was not tried. */
+    NIC_TX_STOP_WORKS,
+    NIC_TX_STOP_FAILS,
 };
 
 struct iovtee_nic {
@@ -89,6 +99,12 @@ struct iovtee_nic {
     long long int fetch_restarted; /* When it was last restarted for
                                     * iovtee_nic_fetch(), ms, or 0. */
     bool tx_refused;            /* Did the driver refuse it? */
+    bool tx_unset;              /* Must they be set up before the device may
+                                 * be started? */
+    enum nic_tx_stop tx_stop;
+    const char *tx_keeps;       /* What was seen it do that nothing must be
+                                 * lent to it to send, or NULL. */
+    const char *tx_copy_only;   /* Why nothing is, or NULL. */
     enum iovtee_tx_early tx_wish; /* What the user says. */
     char *driver;               /* Name of the driver, or NULL. */
     struct rte_device *dev;
@@ -106,6 +122,7 @@ struct iovtee_nic {
     ATOMIC(uint64_t) n_restart_drops; /* Packets not sent because of that. */
     atomic_bool lent_to;        /* Was it ever sent read-only packets? */
     atomic_bool tx_asks;        /* Is the driver asked for what was sent? */
+    atomic_bool tx_mute;        /* Is it known that it does not answer? */
 
     struct nic_rxq *rxqs[IOVTEE_NIC_MAX_RXQS];
     struct nic_txq *txqs;

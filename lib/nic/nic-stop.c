@@ -195,3 +195,20 @@ iovtee_nic_restart(struct iovtee_nic *nic)
     }
     nic_unlock(nic);
 }
+
+/* Stops the whole device, and leaves it so: its driver has kept frames of a
+ * guest that it was to send, whatever was done, and the guest gets its memory
+ * back now. */
+void
+iovtee_nic_leave_stopped(struct iovtee_nic *nic)
+{
+    nic_lock(nic);
+    nic_stop(nic);
+    VLOG_ERR("%s: driver %s keeps frames of a guest after its stop; the "
+             "device stays stopped until the port is reconfigured, without "
+             "zero-copy", nic->name, nic->driver);
+    nic->kept = true;
+    nic->down = false;
+    nic->copy_only = "driver keeps frames of a guest after its stop";
+    nic_unlock(nic);
+}

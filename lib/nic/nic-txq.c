@@ -241,7 +241,9 @@ bool
 nic_txqs_want_set_up(struct iovtee_nic *nic)
 {
     return (nic->txq_n_desc
-            && wanted_threshold(nic, nic->txq_n_desc) != nic->tx_thresh);
+            && (nic->tx_unset
+                || (wanted_threshold(nic, nic->txq_n_desc)
+                    != nic->tx_thresh)));
 }
 
 /* Sets the transmit queues of 'nic', which is stopped, up again if they must
@@ -257,6 +259,7 @@ nic_txqs_set_up(struct iovtee_nic *nic)
                                                 nic->txq_n_desc,
                                                 nic->txq_socket_id, NULL);
         }
+        nic->tx_unset &= ret != 0;
     }
     return ret;
 }
@@ -325,20 +328,18 @@ nic_tx_ask(struct iovtee_nic *nic, uint16_t id)
     }
 }
 
-/* Can 'nic' be asked for what it has sent?  If not then the last packets of a
- * burst stay with it until somebody sends others. */
+/* Can 'nic' be asked for what it has sent? */
 bool
 nic_txqs_can_be_asked(struct iovtee_nic *nic)
 {
-    int ret;
+    int ret = -ENOTSUP;
 
-    if (!nic->n_txq || nic->down || nic->kept
-        || find_driver(nic->driver)->never_ask) {
-        return false;
+    if (nic->n_txq && !find_driver(nic->driver)->never_ask) {
+        ovs_spin_lock(&nic->txqs[0].lock);
+        ret = rte_eth_tx_done_cleanup(nic->port_id, 0, 1);
+        ovs_spin_unlock(&nic->txqs[0].lock);
     }
-    ovs_spin_lock(&nic->txqs[0].lock);
-    ret = rte_eth_tx_done_cleanup(nic->port_id, 0, 1);
-    ovs_spin_unlock(&nic->txqs[0].lock);
+    atomic_store_relaxed(&nic->tx_mute, ret < 0);
     return ret >= 0;
 }
 

@@ -28,6 +28,7 @@
 #include "nic/dma.h"
 #include "nic/nic-driver.h"
 #include "nic/nic-ports.h"
+#include "nic/nic-recall.h"
 #include "nic/nic-rxq.h"
 #include "nic/nic-stop.h"
 #include "nic/nic-txq.h"
@@ -58,6 +59,7 @@ iovtee_nic_create(const char *name)
     atomic_init(&nic->n_exhausted, 0);
     atomic_init(&nic->lent_to, false);
     atomic_init(&nic->tx_asks, false);
+    atomic_init(&nic->tx_mute, false);
     return nic;
 }
 
@@ -108,6 +110,8 @@ iovtee_nic_begin_reconfigure(struct iovtee_nic *nic, uint16_t port_id)
         iovtee_nic_learn(nic);
         nic_txqs_learn(nic);
     }
+    nic->tx_stop = NIC_TX_STOP_UNKNOWN;
+    nic->tx_keeps = NULL;
 }
 
 /* netdev-dpdk calls this when it calls rte_eth_dev_configure(). */
@@ -245,6 +249,23 @@ iovtee_nic_copy_only(const struct iovtee_nic *nic)
     return nic->copy_only;
 }
 
+/* Returns NULL if guest buffers can be given to 'nic' to be sent, as far as is
+ * known, otherwise a phrase that says why not. */
+const char *
+iovtee_nic_tx_copy_only(const struct iovtee_nic *nic)
+{
+    return nic->copy_only ? nic->copy_only : nic->tx_copy_only;
+}
+
+/* Finds that out for 'nic', to which they could be given to be filled. */
+static bool
+is_tx_copy_only(struct iovtee_nic *nic)
+    OVS_REQUIRES(nic->mutex)
+{
+    nic->tx_copy_only = nic_recall_why_not(nic);
+    return nic->tx_copy_only != NULL;
+}
+
 /* Makes all of 'mem' something that 'nic' can read, if it can at all.  Returns
  * its DPDK port, or UINT32_MAX if it cannot, of which the reason is in the log
  * or is iovtee_nic_copy_only(). */
@@ -257,9 +278,9 @@ iovtee_nic_let_read(struct iovtee_nic *nic, struct iovtee_guestmem *mem)
     ovs_mutex_lock(&nic->mutex);
     if (nic->copy_only || nic->port_id >= RTE_MAX_ETHPORTS) {
         /* What users see says why. */
-    } else if (!nic_txqs_can_be_asked(nic)) {
-        VLOG_WARN_RL(&rl, "%s: the driver cannot be asked for what it has "
-                     "sent, so what guests send will be copied", nic->name);
+    } else if (is_tx_copy_only(nic)) {
+        VLOG_WARN_RL(&rl, "%s: what guests send will be copied: %s",
+                     nic->name, nic->tx_copy_only);
     } else {
         error = nic->mappable ? iovtee_dma_map(nic->dev, mem) : 0;
         if (error) {

@@ -127,6 +127,7 @@ int iovtee_nic_attach(struct iovtee_nic *, unsigned int rxq,
 void iovtee_nic_detach(struct iovtee_nic *, const unsigned long *rxqs);
 
 uint32_t iovtee_nic_let_read(struct iovtee_nic *, struct iovtee_guestmem *);
+const char *iovtee_nic_tx_copy_only(const struct iovtee_nic *);
 
 int iovtee_nic_recv(struct iovtee_nic *, struct netdev_rxq *lower,
                     struct dp_packet_batch *);

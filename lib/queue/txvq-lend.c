@@ -33,6 +33,7 @@
 #include "bitmap.h"
 #include "dp-packet.h"
 #include "openvswitch/vlog.h"
+#include "timeval.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_txvq_lend);
@@ -122,10 +123,11 @@ lent_create(struct iovtee_txvq *vq)
 }
 
 /* From now on lets the NIC with DPDK port 'port_id' read frames where they
- * are, or none if that is UINT32_MAX.  Must not be called by several threads
- * at once for the same queue. */
+ * are, or none if that is UINT32_MAX, for the reason 'why_not', a constant.
+ * Must not be called by several threads at once for the same queue. */
 void
-iovtee_txvq_lend_to(struct iovtee_txvq *vq, uint32_t port_id)
+iovtee_txvq_lend_to(struct iovtee_txvq *vq, uint32_t port_id,
+                    const char *why_not)
 {
     struct iovtee_txvq_lent *new = NULL;
     bool missing;
@@ -138,6 +140,7 @@ iovtee_txvq_lend_to(struct iovtee_txvq *vq, uint32_t port_id)
     }
 
     ovs_spin_lock(&vq->lock);
+    vq->why_no_nic = port_id != UINT32_MAX ? NULL : why_not;
     if (!vq->lent) {
         vq->no_memory = missing && port_id != UINT32_MAX && !new;
         vq->lent = new;
@@ -152,6 +155,27 @@ iovtee_txvq_lend_to(struct iovtee_txvq *vq, uint32_t port_id)
         }
     }
     ovs_spin_unlock(&vq->lock);
+}
+
+/* Has 'vq' copy everything until 'until', a time_msec(), since to get frames
+ * of this guest back was a nuisance to others. */
+void
+iovtee_txvq_pause(struct iovtee_txvq *vq, long long int until)
+{
+    ovs_spin_lock(&vq->lock);
+    vq->paused_until = until;
+    ovs_spin_unlock(&vq->lock);
+}
+
+static bool
+is_paused(struct iovtee_txvq *vq)
+    OVS_REQUIRES(vq->lock)
+{
+    if (OVS_UNLIKELY(vq->paused_until)
+        && time_msec() >= vq->paused_until) {
+        vq->paused_until = 0;
+    }
+    return vq->paused_until != 0;
 }
 
 /* May frames of the next burst, of 'n', stay where they are?  If not, stores
@@ -172,6 +196,8 @@ iovtee_txvq_may_lend(struct iovtee_txvq *vq, unsigned int n,
         *reason = IOVTEE_TX_COPY_NO_NIC;
     } else if (n < NETDEV_MAX_BURST) {
         *reason = IOVTEE_TX_COPY_QUIET;
+    } else if (OVS_UNLIKELY(is_paused(vq))) {
+        *reason = IOVTEE_TX_COPY_STOPS;
     } else if (vq->ledger.n[IOVTEE_SWITCH] + n > vq->ledger.size / 2) {
         *reason = IOVTEE_TX_COPY_RING_OUT;
         vq->asks |= !(vq->n_idle++ % ASK_BUSY_INTERVAL);
@@ -338,6 +364,7 @@ home(void *lent_, void *const *objs, unsigned int n)
     struct iovtee_txvq *vq = lent->vq;
 
     ovs_spin_lock(&vq->lock);
+    vq->n_home += n;
     for (unsigned int i = 0; i < n; i++) {
         uint16_t head = iovtee_shells_number(row, objs[i]);
 

@@ -24,7 +24,8 @@
  *    2. The row of shells is revoked: what is still in the switch will not be
  *       sent any more, nor copied.
  *
- *    3. NICs are made to give back what they were to send, by force.
+ *    3. NICs are made to give back what they were to send, by force.  One that
+ *       keeps it whatever is done stays stopped, so that it does not read it.
  *
  *    4. The guest gets all of its buffers. */
 
@@ -49,29 +50,28 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 #define INTERVAL_US 20
 #define ASK_US 10000
 
-/* Transmit queues of NICs that are seen to at a time. */
-#define MAX_PLACES 16
-
-/* Where shells were sent. */
-struct places {
-    struct { uint16_t port_id, txq; } places[MAX_PLACES];
-    unsigned int n;
-    uint32_t n_sent;            /* Shells that were sent... */
-    uint32_t n_out;             /* ...and those that are out at all. */
-};
+#define LAST_STEP IOVTEE_TXVQ_LEAVE_STOPPED
 
 static struct ovs_mutex retired_mutex = OVS_MUTEX_INITIALIZER;
 static struct ovs_list retired OVS_GUARDED_BY(retired_mutex)
     = OVS_LIST_INITIALIZER(&retired);
 
-/* Finds out where the shells of 'vq' are that are out. */
+/* Queues that are stopped together. */
+struct group {
+    struct iovtee_txvq *const *vqs;
+    unsigned int n;
+};
+
+/* Adds where the shells of 'vq' are that are out to '*p'. */
 static void
-find_places(struct iovtee_txvq *vq, struct places *p)
+add_places(struct iovtee_txvq *vq, struct iovtee_txvq_places *p)
 {
-    p->n = p->n_sent = 0;
+    uint32_t n_out;
+
     ovs_spin_lock(&vq->lock);
-    p->n_out = vq->ledger.n[IOVTEE_SWITCH];
-    for (uint32_t head = 0; p->n_out && head < vq->ledger.size; head++) {
+    n_out = vq->ledger.n[IOVTEE_SWITCH];
+    p->n_out += n_out;
+    for (uint32_t head = 0; n_out && head < vq->ledger.size; head++) {
         uint16_t port_id, txq;
         unsigned int i;
 
@@ -86,7 +86,7 @@ find_places(struct iovtee_txvq *vq, struct places *p)
                 break;
             }
         }
-        if (i == p->n && i < MAX_PLACES) {
+        if (i == p->n && i < ARRAY_SIZE(p->places)) {
             p->places[i].port_id = port_id;
             p->places[i].txq = txq;
             p->n++;
@@ -95,9 +95,19 @@ find_places(struct iovtee_txvq *vq, struct places *p)
     ovs_spin_unlock(&vq->lock);
 }
 
+/* Finds out where the shells of 'group' are that are out. */
+static void
+find_places(const struct group *group, struct iovtee_txvq_places *p)
+{
+    p->n = p->n_sent = p->n_out = 0;
+    for (unsigned int i = 0; i < group->n; i++) {
+        add_places(group->vqs[i], p);
+    }
+}
+
 /* Has those NICs give back what they have, by 'step'. */
 static void
-fetch_from(const struct places *p, iovtee_txvq_fetch *fetch,
+fetch_from(const struct iovtee_txvq_places *p, iovtee_txvq_fetch *fetch,
            enum iovtee_txvq_fetch_step step)
 {
     for (unsigned int i = 0; i < p->n; i++) {
@@ -105,19 +115,20 @@ fetch_from(const struct places *p, iovtee_txvq_fetch *fetch,
     }
 }
 
-/* Waits until nothing of 'vq' is out, but no longer than until 'deadline', a
- * time_usec(), and for NICs not longer than ASK_US.  Returns false if anything
- * is left in the switch then. */
+/* Waits until nothing of 'group' is out, but no longer than until 'deadline',
+ * a time_usec(), and for NICs not longer than ASK_US.  Returns false if
+ * anything is left in the switch then. */
 static bool
-await(struct iovtee_txvq *vq, long long int deadline, iovtee_txvq_fetch *fetch)
+await(const struct group *group, long long int deadline,
+      iovtee_txvq_fetch *fetch)
 {
     long long int all_sent_at = 0;
-    struct places p;
+    struct iovtee_txvq_places p;
 
     for (;;) {
         long long int now = time_usec();
 
-        find_places(vq, &p);
+        find_places(group, &p);
         if (!p.n_out) {
             return true;
         }
@@ -134,27 +145,34 @@ await(struct iovtee_txvq *vq, long long int deadline, iovtee_txvq_fetch *fetch)
     }
 }
 
-/* Has NICs give back all of 'vq' that they have, by force if need be.  Nobody
- * sends any more. */
-static void
-force(struct iovtee_txvq *vq, iovtee_txvq_fetch *fetch)
+/* Has NICs give back all of 'group' that they have, by force if need be.
+ * Nobody sends any more.  Returns true if there was need. */
+static bool
+force(const struct group *group, iovtee_txvq_fetch *fetch)
 {
-    struct places p;
+    struct iovtee_txvq_places p;
+    bool forced;
 
-    for (int i = 0; i < 2; i++) {
-        find_places(vq, &p);
-        fetch_from(&p, fetch, IOVTEE_TXVQ_STOP_QUEUE);
-    }
-    find_places(vq, &p);
+    find_places(group, &p);
+    forced = p.n != 0;
     for (int i = 0; i < 2 && p.n; i++) {
-        /* All places are at one NIC, as a rule, and a restart does for all. */
-        fetch(p.places[0].port_id, p.places[0].txq, IOVTEE_TXVQ_RESTART);
-        find_places(vq, &p);
+        fetch_from(&p, fetch, IOVTEE_TXVQ_STOP_QUEUE);
+        find_places(group, &p);
+    }
+    for (int step = IOVTEE_TXVQ_RESTART; p.n && step <= LAST_STEP; step++) {
+        /* All places are at one NIC, as a rule, and what is done to the device
+         * does for all. */
+        for (int i = 0; i < 2 && p.n; i++) {
+            fetch(p.places[0].port_id, p.places[0].txq, step);
+            find_places(group, &p);
+        }
     }
     if (p.n_sent) {
         VLOG_ERR_RL(&rl, "%s: %"PRIu32" frames of transmit queue %u are kept "
-                    "by NICs that were restarted", vq->port, p.n_sent, vq->q);
+                    "by NICs that were stopped", group->vqs[0]->port,
+                    p.n_sent, group->vqs[0]->q);
     }
+    return forced;
 }
 
 /* Gives the guest those buffers of 'vq' that are out, and has nothing more to
@@ -199,45 +217,75 @@ forget(struct iovtee_txvq *vq)
     return lent;
 }
 
-/* Stops 'vq'.  After return guest memory is neither read nor written, by
- * nobody: what is in the switch may leave it until 'deadline', a time_usec(),
- * and what a NIC has is taken back by 'fetch', unless that is NULL because no
- * NIC can have anything.  Returns false if frames did not leave the switch;
- * they are lost. */
-bool
-iovtee_txvq_suspend_until(struct iovtee_txvq *vq, long long int deadline,
-                          iovtee_txvq_fetch *fetch)
+/* Returns for how many milliseconds nothing of 'vq' has come home although
+ * NICs have some, as far as is known from earlier calls, at 'now', and stores
+ * in '*p' where that is.  For the main thread. */
+long long int
+iovtee_txvq_stuck_for(struct iovtee_txvq *vq, long long int now,
+                      struct iovtee_txvq_places *p)
 {
-    struct iovtee_txvq_lent *lent;
-    bool empty = true;
+    const struct group group = { &vq, 1 };
+    long long int age = 0;
+
+    ovs_spin_lock(&vq->lock);
+    if (!vq->ledger.n[IOVTEE_SWITCH]) {
+        vq->seen_at = 0;
+    } else if (!vq->seen_at || vq->n_home != vq->seen_home) {
+        vq->seen_home = vq->n_home;
+        vq->seen_at = now;
+    } else {
+        age = now - vq->seen_at;
+    }
+    ovs_spin_unlock(&vq->lock);
+
+    if (age) {
+        find_places(&group, p);
+    }
+    return age && p->n ? age : 0;
+}
+
+/* Begins to stop 'vq'.  Returns true if anything is out. */
+static bool
+begin(struct iovtee_txvq *vq)
+{
     bool any;
 
     ovs_spin_lock(&vq->lock);
     if (vq->state == IOVTEE_TXVQ_RUNNING) {
         vq->state = IOVTEE_TXVQ_SUSPENDED;
     }
-    lent = vq->lent;
     any = vq->ledger.n[IOVTEE_SWITCH] != 0;
     ovs_spin_unlock(&vq->lock);
+    return any;
+}
 
-    if (any && fetch) {
-        empty = await(vq, deadline, fetch);
-    }
+/* Has nobody send what of 'vq' is in the switch.  (The row stays as long as
+ * the queue does not run.) */
+static void
+revoke(struct iovtee_txvq *vq)
+{
+    struct iovtee_txvq_lent *lent;
+
+    ovs_spin_lock(&vq->lock);
+    lent = vq->lent;
+    ovs_spin_unlock(&vq->lock);
     if (lent) {
         iovtee_shells_revoke(lent->row);
-        if (any) {
-            if (fetch) {
-                force(vq, fetch);
-            }
-            lent = forget(vq);
-            if (lent) {
-                iovtee_txvq_ref(vq);
-                ovs_mutex_lock(&retired_mutex);
-                ovs_list_push_back(&retired, &lent->node);
-                ovs_mutex_unlock(&retired_mutex);
-                seq_change(iovtee_retired_seq());
-            }
-        }
+    }
+}
+
+/* Ends the stop of 'vq': the guest gets all that is out. */
+static void
+end(struct iovtee_txvq *vq)
+{
+    struct iovtee_txvq_lent *lent = forget(vq);
+
+    if (lent) {
+        iovtee_txvq_ref(vq);
+        ovs_mutex_lock(&retired_mutex);
+        ovs_list_push_back(&retired, &lent->node);
+        ovs_mutex_unlock(&retired_mutex);
+        seq_change(iovtee_retired_seq());
     }
 
     ovs_spin_lock(&vq->lock);
@@ -245,6 +293,39 @@ iovtee_txvq_suspend_until(struct iovtee_txvq *vq, long long int deadline,
         iovtee_txvq_publish(vq);
     }
     iovtee_txvq_unlock(vq);
+}
+
+/* Stops the 'n' queues in 'vqs', all of one guest.  After return guest memory
+ * is neither read nor written, by nobody: what is in the switch may leave it
+ * until 'deadline', a time_usec(), and what a NIC has is taken back by
+ * 'fetch', unless that is NULL because no NIC can have anything.  Returns
+ * false if frames did not leave the switch; they are lost.  Stores in
+ * '*forced' whether a NIC had to be stopped. */
+bool
+iovtee_txvq_suspend_all(struct iovtee_txvq *const vqs[], unsigned int n,
+                        long long int deadline, iovtee_txvq_fetch *fetch,
+                        bool *forced)
+{
+    const struct group group = { vqs, n };
+    bool empty = true;
+    bool any = false;
+
+    *forced = false;
+    for (unsigned int i = 0; i < n; i++) {
+        any |= begin(vqs[i]);
+    }
+    if (any && fetch) {
+        empty = await(&group, deadline, fetch);
+    }
+    for (unsigned int i = 0; i < n; i++) {
+        revoke(vqs[i]);
+    }
+    if (any && fetch) {
+        *forced = force(&group, fetch);
+    }
+    for (unsigned int i = 0; i < n; i++) {
+        end(vqs[i]);
+    }
     return empty;
 }
 
@@ -253,7 +334,31 @@ iovtee_txvq_suspend_until(struct iovtee_txvq *vq, long long int deadline,
 void
 iovtee_txvq_suspend(struct iovtee_txvq *vq)
 {
-    iovtee_txvq_suspend_until(vq, 0, NULL);
+    bool forced;
+
+    iovtee_txvq_suspend_all(&vq, 1, 0, NULL, &forced);
+}
+
+/* Frees the shells of 'vq' if zero-copy is not wanted any more.  Returns true
+ * if there is nothing left to do.  For the main thread. */
+bool
+iovtee_txvq_tidy(struct iovtee_txvq *vq)
+{
+    struct iovtee_txvq_lent *lent = NULL;
+    bool tidy;
+
+    ovs_spin_lock(&vq->lock);
+    tidy = !vq->lent || vq->zero_copy;
+    if (!tidy && vq->state == IOVTEE_TXVQ_RUNNING
+        && !vq->ledger.n[IOVTEE_SWITCH]
+        && !iovtee_shells_is_pinned(vq->lent->row)) {
+        lent = vq->lent;
+        vq->lent = NULL;
+        tidy = true;
+    }
+    ovs_spin_unlock(&vq->lock);
+    iovtee_txvq_lent_destroy(lent);
+    return tidy;
 }
 
 /* Frees what was retired and is home.  Returns how many queues there are whose

@@ -27,6 +27,7 @@
 #include <linux/virtio_net.h>
 
 #include "openvswitch/vlog.h"
+#include "timeval.h"
 
 VLOG_DEFINE_THIS_MODULE(iovtee_txvq);
 
@@ -293,11 +294,28 @@ iovtee_txvq_get_info(struct iovtee_txvq *vq, struct iovtee_txvq_info *info)
         .n_out = (uint16_t) (vq->vring.last_avail - vq->vring.published),
         .n_violations = vq->ledger.n_violations,
         .zero_copy = vq->zero_copy,
+        .why_no_nic = vq->why_no_nic,
         .logged = iovtee_vring_is_logged(&vq->vring),
+        .paused = vq->paused_until > time_msec(),
         .fault = vq->vring.fault,
     };
     iovtee_txvq_lent_count(vq->lent, &vq->ledger, info);
     iovtee_txvq_unlock(vq);
+}
+
+/* Returns what a queue of which 'info' is the snapshot does with full bursts,
+ * for people. */
+const char *
+iovtee_txvq_zero_copy_text(const struct iovtee_txvq_info *info)
+{
+    return (!info->zero_copy ? "off"
+            : info->logged
+            ? iovtee_tx_copy_reason_text(IOVTEE_TX_COPY_MIGRATION)
+            : info->paused
+            ? iovtee_tx_copy_reason_text(IOVTEE_TX_COPY_STOPS)
+            : info->has_nic ? "active"
+            : info->why_no_nic ? info->why_no_nic
+            : iovtee_tx_copy_reason_text(IOVTEE_TX_COPY_NO_NIC));
 }
 
 /* Releases the lock of 'vq' and does what must not be done under it: it

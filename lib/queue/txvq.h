@@ -44,9 +44,10 @@
  * A NIC may keep what it has sent for as long as it likes.  So never more than
  * half of the ring is out, whatever else the guest sends is copied, and who
  * polls the queue has the NIC asked (iovtee_txvq_asks()) when that is all that
- * is left to do.
+ * is left to do.  What is out for long all the same, as the NIC does not
+ * answer, the main thread finds by iovtee_txvq_stuck_for().
  *
- * Once iovtee_txvq_suspend_until() returns nothing is out any more.  Frames
+ * Once iovtee_txvq_suspend_all() returns nothing is out any more.  Frames
  * that were still on their way through the switch are not sent, then.
  *
  * States
@@ -119,6 +120,8 @@ enum iovtee_tx_drop_reason {
             "the guest left a checksum or segmentation to the switch")      \
     TX_COPY(QUIET, "quiet", "the guest sent less than a burst at a time")   \
     TX_COPY(RING_OUT, "ring_out", "half of the guest's ring was out")       \
+    TX_COPY(STOPS, "stops",                                                 \
+            "transmit queues of NICs had to be stopped too often for it")   \
     TX_COPY(NO_NIC, "no_nic",                                               \
             "there was no NIC that can read it there and give it back")     \
     TX_COPY(MEMORY, "memory",                                               \
@@ -191,6 +194,8 @@ struct iovtee_txvq_info {
     uint64_t n_violations;
     bool zero_copy;                     /* Is it wanted, ... */
     bool has_nic;                       /* ...is there a NIC for it, ... */
+    const char *why_no_nic;             /* ...and if not, why, ... */
+    bool paused;                        /* See iovtee_txvq_pause(). */
     bool logged;                        /* ...is the guest being migrated? */
     enum iovtee_vring_fault fault;
 };
@@ -228,6 +233,12 @@ struct iovtee_txvq {
     bool zero_copy OVS_GUARDED;         /* Is it wanted, ... */
     uint32_t zero_copy_min OVS_GUARDED; /* ...for frames this long? */
     bool no_memory OVS_GUARDED;         /* Was there none for shells? */
+    const char *why_no_nic OVS_GUARDED; /* See iovtee_txvq_lend_to(). */
+    long long int paused_until OVS_GUARDED; /* See iovtee_txvq_pause(). */
+    uint64_t n_home OVS_GUARDED;        /* Buffers that came home, ... */
+    uint64_t seen_home OVS_GUARDED;     /* ...and how many that were... */
+    long long int seen_at OVS_GUARDED;  /* ...since when, ms, while any are
+                                         * out, otherwise 0. */
     struct iovtee_ledger ledger OVS_GUARDED;
     struct iovtee_inflight_ring inflight OVS_GUARDED;
     uint16_t *again OVS_GUARDED;        /* Heads to take first, ... */
@@ -242,7 +253,20 @@ struct iovtee_txvq {
 enum iovtee_txvq_fetch_step {
     IOVTEE_TXVQ_ASK,            /* It is asked for what it has sent. */
     IOVTEE_TXVQ_STOP_QUEUE,     /* The queue is stopped for a moment. */
-    IOVTEE_TXVQ_RESTART,        /* The device is restarted. */
+    IOVTEE_TXVQ_RESTART,        /* The device is restarted... */
+    IOVTEE_TXVQ_SET_UP,         /* ...with its transmit queues set up anew. */
+    IOVTEE_TXVQ_LEAVE_STOPPED,  /* The device is stopped and stays so. */
+};
+
+/* Transmit queues of NICs that are seen to at a time. */
+#define IOVTEE_TXVQ_MAX_PLACES 16
+
+/* Where buffers of a guest are that were sent. */
+struct iovtee_txvq_places {
+    struct { uint16_t port_id, txq; } places[IOVTEE_TXVQ_MAX_PLACES];
+    unsigned int n;
+    uint32_t n_sent;            /* Buffers that were sent... */
+    uint32_t n_out;             /* ...and those that are out at all. */
 };
 
 /* Does that with transmit queue 'txq' of DPDK port 'port_id'. */
@@ -257,8 +281,9 @@ void iovtee_txvq_unref(struct iovtee_txvq *);
 void iovtee_txvq_resume(struct iovtee_txvq *, int callfd,
                         const struct iovtee_vring_log *);
 void iovtee_txvq_suspend(struct iovtee_txvq *);
-bool iovtee_txvq_suspend_until(struct iovtee_txvq *, long long int deadline,
-                               iovtee_txvq_fetch *);
+bool iovtee_txvq_suspend_all(struct iovtee_txvq *const[], unsigned int n,
+                             long long int deadline, iovtee_txvq_fetch *,
+                             bool *forced);
 void iovtee_txvq_finish(struct iovtee_txvq *, uint16_t *last_avail,
                         uint16_t *last_used);
 void iovtee_txvq_set_callfd(struct iovtee_txvq *, int callfd);
@@ -269,9 +294,14 @@ bool iovtee_txvq_same_ring(const struct iovtee_txvq *,
 /* Zero-copy (queue/txvq-lend.c). */
 void iovtee_txvq_set_zero_copy(struct iovtee_txvq *, bool zero_copy,
                                uint32_t min);
-void iovtee_txvq_lend_to(struct iovtee_txvq *, uint32_t port_id);
+void iovtee_txvq_lend_to(struct iovtee_txvq *, uint32_t port_id,
+                         const char *why_not);
+void iovtee_txvq_pause(struct iovtee_txvq *, long long int until);
 bool iovtee_txvq_asks(struct iovtee_txvq *, uint16_t *port_id, uint16_t *txq);
 bool iovtee_txvq_is_balanced(struct iovtee_txvq *);
+long long int iovtee_txvq_stuck_for(struct iovtee_txvq *, long long int now,
+                                    struct iovtee_txvq_places *);
+bool iovtee_txvq_tidy(struct iovtee_txvq *);
 size_t iovtee_txvq_sweep(void);
 size_t iovtee_txvq_get_retired(struct iovtee_retired **);
 
@@ -281,6 +311,7 @@ unsigned int iovtee_txvq_recv(struct iovtee_txvq *, struct rte_mempool *,
 unsigned int iovtee_txvq_n_waiting(struct iovtee_txvq *);
 
 void iovtee_txvq_get_info(struct iovtee_txvq *, struct iovtee_txvq_info *);
+const char *iovtee_txvq_zero_copy_text(const struct iovtee_txvq_info *);
 
 /* For the other files of this module. */
 void iovtee_txvq_unlock(struct iovtee_txvq *vq) OVS_RELEASES(vq->lock);

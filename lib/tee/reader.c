@@ -31,11 +31,16 @@ settle_one(const struct iovtee_reader *reader, struct iovtee_txvq *vq,
            struct iovtee_nic *nic)
 {
     uint32_t port_id = UINT32_MAX;
+    const char *why = NULL;
 
     if (reader->enabled && nic) {
         port_id = iovtee_nic_let_read(nic, vq->ring.vring.mem);
+        why = iovtee_nic_tx_copy_only(nic);
+        why = why ? why : "guest memory cannot be mapped for the NIC";
+    } else if (reader->enabled) {
+        why = "there is no peer";
     }
-    iovtee_txvq_lend_to(vq, port_id);
+    iovtee_txvq_lend_to(vq, port_id, why);
 }
 
 /* The NIC is 'nic' now, which may be NULL, or there is another thing that has
@@ -64,7 +69,7 @@ void
 iovtee_reader_down(struct iovtee_reader *reader, unsigned int q)
 {
     if (reader->vqs[q]) {
-        iovtee_txvq_lend_to(reader->vqs[q], UINT32_MAX);
+        iovtee_txvq_lend_to(reader->vqs[q], UINT32_MAX, NULL);
         reader->vqs[q] = NULL;
     }
 }

@@ -213,6 +213,7 @@ def lend(bench):
 def take_back(bench, sender, stop, knobs):
     """Takes all memory back with 'stop' while the NIC has frames that it has
     not read."""
+    wait_for("buffers to come back", sender.all_used)
     before = sender.n_in_place()
     sender.captured()
     with hanging(bench, knobs):
@@ -245,9 +246,15 @@ def taken_back(bench):
     longest = 0
     for knobs in "tx_stop=1", "tx_stop=0":
         for stop in base, lambda: guest.enable(TX, 0), guest.disconnect:
-            for _ in range(2):
-                longest = max(longest, take_back(bench, sender, stop, knobs))
+            longest = max(longest, take_back(bench, sender, stop, knobs))
     print("%.1f ms to take memory back at most" % (longest * 1e3))
+
+
+def taken_back_once(bench):
+    """The same, once, for a NIC that is only to be stopped so often."""
+    sender = start(bench)
+    took = take_back(bench, sender, sender.guest.disconnect, "")
+    print("%.1f ms" % (took * 1e3))
 
 
 def taken_back_queued(bench):
@@ -312,7 +319,7 @@ def untouched(bench):
 def kept(bench):
     """A NIC that gives nothing back does not take the ring with it."""
     sender = start(bench, size=128)
-    with hanging(bench):
+    with hanging(bench, "tx_stop=0"):
         for _ in range(50):
             sender.post(32)
         check(sender.out("nic") == 64, "%u are out" % sender.out("nic"))
@@ -322,13 +329,69 @@ def kept(bench):
 
 
 def mute(bench):
-    """A NIC that cannot be asked for what it has sent would have the last
-    frames wait until others are sent, so all are copied."""
+    """A NIC that can neither be asked for what it has sent nor stop a queue
+    would have the last frames wait until others are sent, so all are
+    copied."""
     bench.start()
     sender = Sender(bench)
     sender.work(20)
     wait_for("the last buffer to come back", sender.all_used)
     check(sender.n_in_place() == 0, "frames were sent in place")
+    check("nor can it stop" in bench.switch.show("vm0"), "nobody says why")
+
+
+def rescued(bench):
+    """A NIC that cannot be asked, and that keeps the last frames, gives them
+    back all the same within a second of silence, and sends each once."""
+    sender = start(bench)
+    longest = 0
+    for _ in range(3):
+        wait_for("buffers to come back", sender.all_used)
+        before = sender.n_in_place()
+        sender.captured()
+        frames = sender.post()
+        wait_for("frames to be sent",
+                 lambda: bench.nic.get("sink_packets") == SOME)
+        begin = time.monotonic()
+        check(not sender.all_used(), "nothing was lent")
+        wait_for("buffers to come back", sender.all_used)
+        longest = max(longest, time.monotonic() - begin)
+        wire = sender.captured()
+        check(all(wire.count(frame) == 1 for frame in frames),
+              "not all were sent once")
+        wait_for("frames to be counted",
+                 lambda: sender.n_in_place() == before + SOME)
+    print("%.0f ms at most" % (longest * 1e3))
+    check(longest < 1, "it took %.3f s" % longest)
+
+
+def nuisance(bench):
+    """A guest for whose sake NICs are stopped again and again has what it
+    sends copied, and goes on sending."""
+    sender = start(bench)
+    n = 0
+    while not bench.switch.number("vm0", r"copied (\d+): transmit queues"):
+        check(n < 20, "NICs are stopped as often as the guest likes")
+        n += 1
+        sender.restart()
+        with hanging(bench):
+            sender.post()
+            wait_for("frames to be with the NIC, or copied",
+                     lambda: (sender.out("nic") == SOME
+                              or sender.all_used()))
+            sender.guest.stop_ring(TX)
+    before = sender.n_in_place()
+    sender.restart()
+    sender.captured()
+    frames = sender.post()
+    wait_for("the buffers to come back", sender.all_used)
+    wait_for("frames to be sent",
+             lambda: bench.nic.get("sink_packets") == SOME)
+    wire = sender.captured()
+    check(all(wire.count(frame) == 1 for frame in frames),
+          "not all were sent once")
+    check(sender.n_in_place() == before, "frames were sent in place")
+    print("after %u times" % n)
 
 
 def rewritten_in_flight(bench):
@@ -351,5 +414,5 @@ def rewritten_in_flight(bench):
     print("%u changes" % n)
 
 
-CASES = (lend, taken_back, taken_back_queued, untouched, kept, mute,
-         rewritten_in_flight)
+CASES = (lend, taken_back, taken_back_once, taken_back_queued, untouched, kept,
+         mute, rescued, nuisance, rewritten_in_flight)

@@ -104,6 +104,12 @@ check_PROGRAMS += tests/unit/test-lend
 tests_unit_test_lend_SOURCES = tests/unit/test-lend.c tests/unit/unit.h
 tests_unit_test_lend_LDADD = lib/libiovtee-core.a
 
+check_PROGRAMS += tests/unit/test-stop-budget
+tests_unit_test_stop_budget_SOURCES = \
+	tests/unit/test-stop-budget.c \
+	tests/unit/unit.h
+tests_unit_test_stop_budget_LDADD = lib/libiovtee-core.a
+
 check_PROGRAMS += tests/unit/test-vf
 tests_unit_test_vf_SOURCES = tests/unit/test-vf.c tests/unit/unit.h
 tests_unit_test_vf_LDADD = lib/libiovtee-core.a
@@ -227,9 +233,23 @@ tests_unit_test_nic_policy_LDADD = $(UNIT_NIC_LIBS)
 tests_unit_test_nic_policy_DEPENDENCIES = $(UNIT_NIC_BUILT)
 tests_unit_test_nic_policy_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
 
+check_PROGRAMS += tests/unit/test-nic-recall
+tests_unit_test_nic_recall_SOURCES = \
+	tests/unit/nic-fixture.h \
+	tests/unit/nic-txq-fixture.h \
+	tests/unit/test-nic-recall.c \
+	tests/unit/unit-eal.h \
+	tests/unit/unit.h
+tests_unit_test_nic_recall_CPPFLAGS = $(lib_libiovtee_a_CPPFLAGS)
+tests_unit_test_nic_recall_CFLAGS = $(lib_libiovtee_a_CFLAGS)
+tests_unit_test_nic_recall_LDADD = $(UNIT_NIC_LIBS)
+tests_unit_test_nic_recall_DEPENDENCIES = $(UNIT_NIC_BUILT)
+tests_unit_test_nic_recall_LINK = $(OVS_LINK) $(LDFLAGS) -o $@
+
 check_PROGRAMS += tests/unit/test-nic-txq
 tests_unit_test_nic_txq_SOURCES = \
 	tests/unit/nic-fixture.h \
+	tests/unit/nic-txq-fixture.h \
 	tests/unit/test-nic-txq.c \
 	tests/unit/unit-eal.h \
 	tests/unit/unit.h
@@ -448,6 +468,7 @@ $(tests_unit_test_dp_packet_OBJECTS) \
 $(tests_unit_test_hostpool_OBJECTS) \
 $(tests_unit_test_nic_OBJECTS) \
 $(tests_unit_test_nic_policy_OBJECTS) \
+$(tests_unit_test_nic_recall_OBJECTS) \
 $(tests_unit_test_nic_txq_OBJECTS) \
 $(tests_unit_test_qos_OBJECTS) \
 $(tests_unit_test_ringstats_OBJECTS) \

@@ -44,6 +44,10 @@ static struct fake_driver driver;
 static struct fake_counts *counts;
 static struct txq txqs[FAKE_MAX_TXQS];
 static unsigned int n_txqs;
+static unsigned int last_stopped, n_failing_starts;
+static bool drops_sends;
+static void (*send_cb)(void *aux);
+static void *send_aux;
 static void (*cleanup_cb)(unsigned int txq, void *aux);
 static void *cleanup_aux;
 
@@ -75,8 +79,10 @@ fake_tx_init(const struct fake_driver *d, struct fake_counts *c)
     driver = *d;
     counts = c;
     memset(txqs, 0, sizeof txqs);
-    n_txqs = 0;
+    n_txqs = n_failing_starts = 0;
     cleanup_cb = NULL;
+    send_cb = NULL;
+    drops_sends = false;
 }
 
 void
@@ -103,14 +109,18 @@ fake_tx_stop(void)
 {
     for (unsigned int i = 0; i < n_txqs; i++) {
         txqs[i].started = false;
-        txq_release(&txqs[i]);
+        if (driver.sent <= FAKE_SENT_PORT_STOP) {
+            txq_release(&txqs[i]);
+        }
     }
 }
 
 void
 fake_tx_close(void)
 {
-    fake_tx_stop();
+    for (unsigned int i = 0; i < n_txqs; i++) {
+        txq_release(&txqs[i]);
+    }
     n_txqs = 0;
 }
 
@@ -124,7 +134,10 @@ fake_tx_send(struct netdev *netdev, int qid, struct dp_packet_batch *batch,
 
     CHECK(netdev == fake_eth_netdev() && id < n_txqs && q->started);
     counts->n_sent += dp_packet_batch_size(batch);
-    if (driver.sent == FAKE_SENT_FREED) {
+    if (send_cb) {
+        send_cb(send_aux);
+    }
+    if (driver.sent == FAKE_SENT_FREED || drops_sends) {
         dp_packet_delete_batch(batch, true);
         return 0;
     }
@@ -153,6 +166,20 @@ fake_eth_n_unfreed(unsigned int txq)
     return txqs[txq].head - txqs[txq].tail;
 }
 
+/* Returns the transmit queue that was stopped by itself last. */
+unsigned int
+fake_eth_last_stopped_txq(void)
+{
+    return last_stopped;
+}
+
+/* Has the next 'n' starts of a single transmit queue fail. */
+void
+fake_eth_fail_txq_starts(unsigned int n)
+{
+    n_failing_starts = n;
+}
+
 /* Transmit queue 'txq' has sent up to 'n' packets more. */
 void
 fake_eth_complete(unsigned int txq, unsigned int n)
@@ -170,6 +197,22 @@ fake_eth_on_cleanup(void (*cb)(unsigned int txq, void *aux), void *aux)
     cleanup_aux = aux;
 }
 
+/* Has 'cb' called, with 'aux', when a batch is sent.  NULL for none. */
+void
+fake_eth_on_send(void (*cb)(void *aux), void *aux)
+{
+    send_cb = cb;
+    send_aux = aux;
+}
+
+/* Has netdev-dpdk drop what it is to send, as it does when the ring is full,
+ * or not any more. */
+void
+fake_eth_drop_sends(bool drop)
+{
+    drops_sends = drop;
+}
+
 /* What DPDK has under the same names. */
 
 int
@@ -182,6 +225,9 @@ __real_rte_eth_tx_queue_setup(uint16_t port_id, uint16_t id, uint16_t n_desc,
     CHECK(!conf || conf->tx_rs_thresh == 32);
     if (conf && driver.refuses_thresh) {
         return -EINVAL;
+    }
+    if (driver.sent <= FAKE_SENT_SETUP) {
+        txq_release(&txqs[id]);
     }
     counts->n_tx_setups++;
     txqs[id].n_desc = n_desc;
@@ -205,12 +251,15 @@ int
 rte_eth_dev_tx_queue_stop(uint16_t port_id, uint16_t id)
 {
     CHECK(port_id == FAKE_PORT && id < n_txqs);
-    if (driver.sent != FAKE_SENT_QUEUE_STOP) {
+    if (driver.sent != FAKE_SENT_QUEUE_STOP && !driver.stops_txqs) {
         return -ENOTSUP;
     }
     counts->n_tx_queue_stops++;
+    last_stopped = id;
     txqs[id].started = false;
-    txq_release(&txqs[id]);
+    if (driver.sent <= FAKE_SENT_QUEUE_STOP) {
+        txq_release(&txqs[id]);
+    }
     return 0;
 }
 
@@ -218,6 +267,10 @@ int
 rte_eth_dev_tx_queue_start(uint16_t port_id, uint16_t id)
 {
     CHECK(port_id == FAKE_PORT && id < n_txqs);
+    if (n_failing_starts) {
+        n_failing_starts--;
+        return -EIO;
+    }
     txqs[id].started = true;
     return 0;
 }

@@ -60,7 +60,9 @@ enum fake_sent {
     FAKE_SENT_FREED,            /* At once. */
     FAKE_SENT_QUEUE_STOP,       /* Once fake_eth_complete() was called and it
                                  * looks, or when the queue... */
-    FAKE_SENT_PORT_STOP,        /* ...or the port is stopped. */
+    FAKE_SENT_PORT_STOP,        /* ...or the port is stopped, ... */
+    FAKE_SENT_SETUP,            /* ...or the queue is set up again, ... */
+    FAKE_SENT_NEVER,            /* ...or it is closed. */
 };
 
 struct fake_driver {
@@ -83,6 +85,8 @@ struct fake_driver {
     uint16_t n_txq_desc;        /* ...of so many descriptors, 0 for 512. */
     bool refuses_thresh;        /* Takes no tx_free_thresh but the default. */
     bool cannot_clean;          /* Has no rte_eth_tx_done_cleanup(). */
+    bool stops_txqs;            /* Stops single transmit queues although that
+                                 * is not when it frees. */
     uint64_t tx_offloads;       /* In use. */
 };
 
@@ -117,6 +121,10 @@ void fake_eth_on_stop(void (*cb)(void *aux), void *aux);
 uint16_t fake_eth_tx_thresh(unsigned int txq);
 unsigned int fake_eth_n_unfreed(unsigned int txq);
 void fake_eth_complete(unsigned int txq, unsigned int n);
+void fake_eth_on_send(void (*cb)(void *aux), void *aux);
+void fake_eth_drop_sends(bool);
+unsigned int fake_eth_last_stopped_txq(void);
+void fake_eth_fail_txq_starts(unsigned int n);
 void fake_eth_on_cleanup(void (*cb)(unsigned int txq, void *aux), void *aux);
 
 bool fake_eth_wire(unsigned int rxq, const void *frame, uint32_t len);

@@ -18,68 +18,7 @@
 
 #include <config.h>
 
-#include "nic-fixture.h"
-
-#include "compat/compat.h"
-#include "nic/nic-fetch.h"
-#include "nic/nic-private.h"
-#include "packets.h"
-#include "queue/mark.h"
-#include "queue/shells.h"
-
-#define AUTO IOVTEE_TX_EARLY_AUTO
-#define ON IOVTEE_TX_EARLY_ON
-#define OFF IOVTEE_TX_EARLY_OFF
-
-/* Sends a packet through 'nic'. */
-static void
-send_1(struct iovtee_nic *nic, int qid, bool concurrent_txq)
-{
-    struct dp_packet_batch batch;
-
-    dp_packet_batch_init(&batch);
-    dp_packet_batch_add(&batch, vq_host_packet(60, 1, VQ_PEER));
-    CHECK(!iovtee_nic_send(nic, fake_eth_netdev(), qid, &batch,
-                           concurrent_txq));
-}
-
-static struct fake_counts
-get_counts(void)
-{
-    struct fake_counts counts;
-
-    fake_eth_get_counts(&counts);
-    return counts;
-}
-
-static void
-reconfigure(struct iovtee_nic *nic, const struct fake_driver *d)
-{
-    iovtee_nic_begin_reconfigure(nic, FAKE_PORT);
-    fake_eth_setup(1, 64, vq_host_pool());
-    iovtee_nic_end_reconfigure(nic, 1, MAX(d->n_txq, 1));
-}
-
-/* Returns a NIC with driver 'd' that is to do as 'wish' says. */
-static struct iovtee_nic *
-create(const struct fake_driver *d, enum iovtee_tx_early wish)
-{
-    struct iovtee_nic *nic = iovtee_nic_create("phy0");
-
-    fake_eth_init(d);
-    iovtee_nic_set_tx_early(nic, wish);
-    CHECK(!get_counts().n_stops);
-    reconfigure(nic, d);
-    return nic;
-}
-
-static void
-destroy(struct iovtee_nic *nic)
-{
-    iovtee_nic_close(nic);
-    fake_eth_close();
-    iovtee_nic_destroy(nic);
-}
+#include "nic-txq-fixture.h"
 
 /* Checks that what people are told about 'nic' begins with 'start'. */
 static void
@@ -390,126 +329,6 @@ test_fetch(void)
     }
 }
 
-/* What a guest sends from its own buffers. */
-
-static unsigned int n_home, n_copied, n_refused;
-
-static void
-lent_put(void *aux OVS_UNUSED, void *const *objs, unsigned int n)
-{
-    n_home += n;
-    for (unsigned int i = 0; i < n; i++) {
-        enum iovtee_fate fate = iovtee_mark_get_fate(objs[i]);
-
-        n_copied += fate == IOVTEE_FATE_PORT;
-        n_refused += fate == IOVTEE_FATE_REFUSED;
-    }
-}
-
-/* Sends 'n' shells of 'row' through 'nic' on queue 'qid', with a packet of the
- * host in front. */
-static void
-send_lent(struct iovtee_nic *nic, int qid, struct iovtee_shells *row,
-          unsigned int n)
-{
-    static uint8_t frame[200];
-    struct dp_packet_batch batch;
-
-    n_home = n_copied = n_refused = 0;
-    dp_packet_batch_init(&batch);
-    dp_packet_batch_add(&batch, vq_host_packet(60, 1, VQ_PEER));
-    for (unsigned int i = 0; i < n; i++) {
-        struct dp_packet *packet = (void *) (row->first + i * row->step);
-
-        packet->mbuf.buf_addr = frame;
-        packet->mbuf.buf_len = sizeof frame;
-        packet->mbuf.data_len = packet->mbuf.pkt_len = sizeof frame;
-        packet->mbuf.data_off = 0;
-        iovtee_mark_set_read_only(&packet->mbuf);
-        iovtee_packet_received(packet);
-        pkt_metadata_init(&packet->md, u32_to_odp(1));
-        dp_packet_batch_add(&batch, packet);
-    }
-    CHECK(!iovtee_nic_send(nic, fake_eth_netdev(), qid, &batch, false));
-}
-
-/* Such packets go to the NIC that may read them, as they are, while they may
- * be sent, and come back from it by one means or another. */
-static void
-test_lent(void)
-{
-    static const struct iovtee_shells_ops ops = { lent_put, NULL };
-    const struct fake_driver d = {
-        .name = "net_ice", .bus = "pci", .n_txq = 2,
-        .sent = FAKE_SENT_QUEUE_STOP,
-    };
-    struct iovtee_nic *nic = create(&d, AUTO);
-    struct iovtee_shells *row;
-    uint16_t port_id, txq;
-    unsigned int n_sent;
-    uint32_t sent_to;
-
-    CHECK(iovtee_mark_init());
-    row = iovtee_shells_create(8, SOCKET_ID_ANY, &ops, NULL);
-    iovtee_shells_set_read_only(row);
-
-    /* It may not read them. */
-    send_lent(nic, 1, row, 3);
-    CHECK(n_home == 3 && n_copied == 3 && get_counts().n_sent == 4);
-    atomic_store_relaxed(&row->port_id, FAKE_PORT + 1);
-    send_lent(nic, 1, row, 3);
-    CHECK(n_home == 3 && n_copied == 3);
-
-    /* It may. */
-    atomic_store_relaxed(&row->port_id, FAKE_PORT);
-    n_sent = get_counts().n_sent;
-    send_lent(nic, 1, row, 3);
-    CHECK(!n_home && !n_copied && get_counts().n_sent == n_sent + 4);
-    CHECK(!iovtee_shells_is_pinned(row));
-    CHECK(iovtee_mark_get_sent((const void *) row->first, &port_id,
-                               &txq));
-    CHECK(port_id == FAKE_PORT && txq == 1);
-    atomic_read_relaxed(&row->sent_to, &sent_to);
-    CHECK(sent_to == (FAKE_PORT << 16 | 1));
-
-    /* To ask helps for what is sent, and does no harm for other ports. */
-    iovtee_nic_try_to_ask(FAKE_PORT, 1);
-    CHECK(!n_home);
-    fake_eth_complete(1, fake_eth_n_unfreed(1) - 2);
-    iovtee_nic_try_to_ask(FAKE_PORT + 1, 1);
-    iovtee_nic_try_to_ask(FAKE_PORT, 7);
-    CHECK(!n_home);
-    iovtee_nic_try_to_ask(FAKE_PORT, 1);
-    CHECK(n_home == 1);
-    fake_eth_complete(1, 1);
-    iovtee_nic_take_back(FAKE_PORT, 1, IOVTEE_TXVQ_ASK);
-    CHECK(n_home == 2 && !get_counts().n_tx_queue_stops);
-    iovtee_nic_take_back(FAKE_PORT, 1, IOVTEE_TXVQ_STOP_QUEUE);
-    CHECK(n_home == 3 && get_counts().n_tx_queue_stops == 1);
-    send_lent(nic, 0, row, 3);
-    iovtee_nic_take_back(FAKE_PORT, 1, IOVTEE_TXVQ_STOP_QUEUE);
-    CHECK(!n_home);
-    iovtee_nic_take_back(FAKE_PORT, 0, IOVTEE_TXVQ_RESTART);
-    CHECK(n_home == 3 && get_counts().n_stops == 1 && fake_eth_is_started());
-
-    /* The guest has taken them back. */
-    iovtee_shells_revoke(row);
-    n_sent = get_counts().n_sent;
-    send_lent(nic, 0, row, 3);
-    CHECK(n_home == 3 && !n_copied && get_counts().n_sent == n_sent + 1);
-    CHECK(n_refused == 3);
-    iovtee_shells_restore(row);
-
-    /* A NIC that goes does not send any more. */
-    send_lent(nic, 0, row, 3);
-    CHECK(!n_home);
-    iovtee_nic_close(nic);
-    CHECK(n_home == 3 && !fake_eth_is_started());
-    fake_eth_close();
-    iovtee_nic_destroy(nic);
-    iovtee_shells_destroy(row);
-}
-
 int
 main(int argc, char *argv[])
 {
@@ -519,7 +338,6 @@ main(int argc, char *argv[])
         { "change", test_change },
         { "ask", test_ask },
         { "fetch", test_fetch },
-        { "lent", test_lent },
     };
 
     set_program_name(argv[0]);

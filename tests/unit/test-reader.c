@@ -36,7 +36,14 @@ struct iovtee_nic {
     uint32_t port_id;
 };
 
-static uint32_t lends_to[2];            /* Of each queue. */
+static uint32_t lends_to[2];            /* Of each queue, ... */
+static const char *whys[2];             /* ...and if to none, why. */
+
+const char *
+iovtee_nic_tx_copy_only(const struct iovtee_nic *nic)
+{
+    return nic->port_id == NONE ? "it is bad" : NULL;
+}
 
 uint32_t
 iovtee_nic_let_read(struct iovtee_nic *nic,
@@ -46,9 +53,11 @@ iovtee_nic_let_read(struct iovtee_nic *nic,
 }
 
 void
-iovtee_txvq_lend_to(struct iovtee_txvq *vq, uint32_t port_id)
+iovtee_txvq_lend_to(struct iovtee_txvq *vq, uint32_t port_id,
+                    const char *why_not)
 {
     lends_to[vq->q] = port_id;
+    whys[vq->q] = why_not;
 }
 
 /* The peer alone, and only if that is wanted. */
@@ -75,9 +84,11 @@ test_sending(void)
     CHECK(lends_to[0] == 2 && lends_to[1] == 2);
     iovtee_reader_settle(&reader, &bad);
     CHECK(lends_to[0] == NONE && lends_to[1] == NONE);
+    CHECK(!strcmp(whys[0], "it is bad"));
     iovtee_reader_settle(&reader, &nic);
     iovtee_reader_settle(&reader, NULL);
     CHECK(lends_to[0] == NONE && lends_to[1] == NONE);
+    CHECK(!strcmp(whys[0], "there is no peer"));
     iovtee_reader_settle(&reader, &nic);
     reader.enabled = false;
     iovtee_reader_settle(&reader, &nic);

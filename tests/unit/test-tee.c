@@ -110,6 +110,12 @@ iovtee_nic_let_read(struct iovtee_nic *nic OVS_UNUSED,
     OVS_NOT_REACHED();
 }
 
+const char *
+iovtee_nic_tx_copy_only(const struct iovtee_nic *nic OVS_UNUSED)
+{
+    OVS_NOT_REACHED();
+}
+
 static void
 nic_add(int i)
 {

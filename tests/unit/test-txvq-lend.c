@@ -93,12 +93,12 @@ test_reasons(void)
     free_some(&rig, 31);
 
     /* No NIC. */
-    iovtee_txvq_lend_to(rig.f.vq, UINT32_MAX);
+    iovtee_txvq_lend_to(rig.f.vq, UINT32_MAX, NULL);
     post(&rig, 32, 1000);
     CHECK(receive(&rig, &n_lent) == 32 && !n_lent);
     CHECK(COPIED(&rig, NO_NIC) == 32 && reap(&rig) == 32);
     free_some(&rig, 32);
-    iovtee_txvq_lend_to(rig.f.vq, PORT);
+    iovtee_txvq_lend_to(rig.f.vq, PORT, NULL);
 
     /* Not wanted any more: not even counted. */
     iovtee_txvq_set_zero_copy(rig.f.vq, false, 0);
@@ -111,6 +111,28 @@ test_reasons(void)
     CHECK(receive(&rig, &n_lent) == 32 && !n_lent && reap(&rig) == 32);
     CHECK(COPIED(&rig, SHORT) == 8 + 32);
     free_some(&rig, 32);
+    rig_destroy(&rig);
+}
+
+/* A guest that was a nuisance to others has everything copied for a while. */
+static void
+test_pause(void)
+{
+    unsigned int n_lent;
+
+    rig_init(&rig, &usual);
+    iovtee_txvq_pause(rig.f.vq, time_msec() + 1000000);
+    CHECK(get_info(&rig).paused);
+    post(&rig, 32, 1000);
+    CHECK(receive(&rig, &n_lent) == 32 && !n_lent);
+    CHECK(COPIED(&rig, STOPS) == 32 && reap(&rig) == 32);
+    free_some(&rig, 32);
+    iovtee_txvq_pause(rig.f.vq, time_msec());
+    post(&rig, 32, 1000);
+    CHECK(receive(&rig, &n_lent) == 32 && n_lent == 32);
+    free_some(&rig, 32);
+    poll_queue(&rig);
+    CHECK(reap(&rig) == 32 && !get_info(&rig).paused);
     rig_destroy(&rig);
 }
 
@@ -129,7 +151,7 @@ test_migration(void)
     rig_init(&rig, &usual);
     iovtee_txvq_suspend(rig.f.vq);
     iovtee_txvq_resume(rig.f.vq, rig.f.callfd, &log);
-    iovtee_txvq_lend_to(rig.f.vq, PORT);
+    iovtee_txvq_lend_to(rig.f.vq, PORT, NULL);
     post(&rig, 32, 1000);
     CHECK(receive(&rig, &n_lent) == 32 && !n_lent);
     CHECK(COPIED(&rig, MIGRATION) == 32 && reap(&rig) == 32);
@@ -353,6 +375,30 @@ test_fates(void)
     rig_destroy(&rig);
 }
 
+/* Once zero-copy is turned off there are no shells any more, when the last one
+ * is home. */
+static void
+test_tidy(void)
+{
+    rig_init(&rig, &usual);
+    receive_lent();
+    CHECK(iovtee_txvq_tidy(rig.f.vq));
+    iovtee_txvq_set_zero_copy(rig.f.vq, false, 128);
+    iovtee_txvq_lend_to(rig.f.vq, UINT32_MAX, NULL);
+    CHECK(!iovtee_txvq_tidy(rig.f.vq));
+    free_some(&rig, BURST - 1);
+    CHECK(!iovtee_txvq_tidy(rig.f.vq) && iovtee_shells_any_read_only());
+    CHECK(free_all() == BURST);
+    CHECK(iovtee_txvq_tidy(rig.f.vq) && !iovtee_shells_any_read_only());
+    CHECK(iovtee_txvq_is_balanced(rig.f.vq));
+
+    iovtee_txvq_set_zero_copy(rig.f.vq, true, 128);
+    iovtee_txvq_lend_to(rig.f.vq, PORT, NULL);
+    receive_lent();
+    CHECK(free_all() == BURST);
+    rig_destroy(&rig);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -363,8 +409,10 @@ main(int argc, char *argv[])
         { "migration", test_migration },
         { "no-mbufs", test_no_mbufs },
         { "offload", test_offload },
+        { "pause", test_pause },
         { "reasons", test_reasons },
         { "starved", test_starved },
+        { "tidy", test_tidy },
     };
 
     set_program_name(argv[0]);

@@ -24,7 +24,8 @@
 
 /* What the NIC does when it is to give buffers back, ... */
 static enum iovtee_txvq_fetch_step nic_yields_at;
-static unsigned int n_fetched[3];       /* ...and how often it was told to. */
+static unsigned int n_fetched[5];       /* ...and how often it was told to. */
+#define NEVER (IOVTEE_TXVQ_LEAVE_STOPPED + 1)
 
 static void
 nic_fetch(uint16_t port_id, uint16_t txq, enum iovtee_txvq_fetch_step step)
@@ -46,12 +47,22 @@ nic_fetch(uint16_t port_id, uint16_t txq, enum iovtee_txvq_fetch_step step)
     }
 }
 
+/* Was a NIC stopped in the last suspend_until()? */
+static bool was_forced;
+
+static bool
+suspend_until(long long int deadline)
+{
+    return iovtee_txvq_suspend_all(&rig.f.vq, 1, deadline, nic_fetch,
+                                   &was_forced);
+}
+
 /* A NIC gives back what it has when it is asked, when its queue is stopped, or
  * when it is restarted, and no harder means are used than needed. */
 static void
 test_stop_nic(void)
 {
-    for (int step = 0; step < 3; step++) {
+    for (int step = 0; step < 5; step++) {
         long long int begin = time_usec();
         unsigned int n_lent;
 
@@ -61,9 +72,9 @@ test_stop_nic(void)
         send_some(&rig, 0, rig.n_out);
         memset(n_fetched, 0, sizeof n_fetched);
         nic_yields_at = step;
-        CHECK(iovtee_txvq_suspend_until(rig.f.vq, begin + 1000000, nic_fetch));
-        CHECK(!rig.n_out && n_fetched[step]);
-        for (int i = step + 1; i < 3; i++) {
+        CHECK(suspend_until(begin + 1000000));
+        CHECK(!rig.n_out && n_fetched[step] && was_forced == (step > 0));
+        for (int i = step + 1; i < 5; i++) {
             CHECK(!n_fetched[i]);
         }
         CHECK(reap(&rig) == 2 * BURST);
@@ -72,7 +83,7 @@ test_stop_nic(void)
 
         /* It goes on. */
         iovtee_txvq_resume(rig.f.vq, rig.f.callfd, NULL);
-        iovtee_txvq_lend_to(rig.f.vq, PORT);
+        iovtee_txvq_lend_to(rig.f.vq, PORT, NULL);
         post(&rig, BURST, 1000);
         CHECK(receive(&rig, &n_lent) == BURST && n_lent == BURST);
         send_some(&rig, 0, BURST);
@@ -97,8 +108,7 @@ test_stop_switch(void)
     CHECK(receive(&rig, &n_lent) && receive(&rig, &n_lent));
     send_some(&rig, 0, BURST);
     nic_yields_at = IOVTEE_TXVQ_ASK;
-    CHECK(!iovtee_txvq_suspend_until(rig.f.vq, time_usec() + 2000,
-                                     nic_fetch));
+    CHECK(!suspend_until(time_usec() + 2000));
     CHECK(rig.n_out == BURST && reap(&rig) == 2 * BURST);
     CHECK(rig.f.vq->counters.dropped[IOVTEE_TX_DROP_STOPPED] == BURST);
     CHECK(iovtee_txvq_is_balanced(rig.f.vq));
@@ -112,7 +122,7 @@ test_stop_switch(void)
 
     /* The next ones are others. */
     iovtee_txvq_resume(rig.f.vq, rig.f.callfd, NULL);
-    iovtee_txvq_lend_to(rig.f.vq, PORT);
+    iovtee_txvq_lend_to(rig.f.vq, PORT, NULL);
     CHECK(!iovtee_shells_pin(row));
     post(&rig, BURST, 1000);
     CHECK(receive(&rig, &n_lent) == BURST && n_lent == BURST);
@@ -139,8 +149,12 @@ test_stop_final(void)
     post(&rig, BURST, 1000);
     CHECK(receive(&rig, &n_lent) == BURST);
     send_some(&rig, 0, 1);
-    nic_yields_at = 3;                  /* Never. */
-    CHECK(!iovtee_txvq_suspend_until(rig.f.vq, 0, nic_fetch));
+    nic_yields_at = NEVER;
+    memset(n_fetched, 0, sizeof n_fetched);
+    CHECK(!suspend_until(0));
+    for (int i = IOVTEE_TXVQ_STOP_QUEUE; i < NEVER; i++) {
+        CHECK(n_fetched[i] == 2);
+    }
     iovtee_txvq_finish(rig.f.vq, &last_avail, &last_used);
     CHECK(last_avail == BURST && last_used == BURST);
     iovtee_txvq_unref(rig.f.vq);
@@ -198,13 +212,74 @@ test_stop_sender(void)
         atomic_read(&pinned, &flag);
     } while (!flag);
     nic_yields_at = IOVTEE_TXVQ_STOP_QUEUE;
-    iovtee_txvq_suspend_until(rig.f.vq, 0, nic_fetch);
+    suspend_until(0);
     atomic_read(&sent, &flag);
     CHECK(flag);
     CHECK(rig.n_out == BURST - 1);      /* The NIC has given it back. */
     CHECK(!pthread_join(thread, NULL));
     free_some(&rig, BURST - 1);
     CHECK(!iovtee_txvq_sweep());
+    rig_destroy(&rig);
+}
+
+/* Two queues of a guest are stopped together: what has to be done to a NIC for
+ * that is done once. */
+static void
+test_stop_two(void)
+{
+    static struct rig other;
+    struct iovtee_txvq *vqs[2];
+    unsigned int n_lent, n_first;
+
+    rig_init(&rig, &usual);
+    rig_open_another(&other, &rig);
+    vqs[0] = rig.f.vq;
+    vqs[1] = other.f.vq;
+    post(&rig, BURST, 1000);
+    CHECK(receive(&rig, &n_lent) == BURST && n_lent == BURST);
+    send_some(&rig, 0, BURST);
+    n_first = rig.n_out;
+    post(&other, BURST, 1000);
+    CHECK(receive(&other, &n_lent) == BURST && n_lent == BURST);
+    send_some(&other, 0, BURST);
+    memcpy(&rig.out[n_first], other.out, BURST * sizeof *other.out);
+    rig.n_out += BURST;
+    other.n_out = 0;
+
+    memset(n_fetched, 0, sizeof n_fetched);
+    nic_yields_at = IOVTEE_TXVQ_RESTART;
+    CHECK(iovtee_txvq_suspend_all(vqs, 2, 0, nic_fetch, &was_forced));
+    CHECK(was_forced && !rig.n_out && n_fetched[IOVTEE_TXVQ_RESTART] == 1);
+    CHECK(reap(&rig) == BURST && reap(&other) == BURST);
+    rig_close(&other);
+    rig_destroy(&rig);
+}
+
+/* What is out for long although nothing of it comes home is noticed, and where
+ * it is. */
+static void
+test_stuck(void)
+{
+    struct iovtee_txvq_places p;
+    unsigned int n_lent;
+
+    rig_init(&rig, &usual);
+    CHECK(!iovtee_txvq_stuck_for(rig.f.vq, 100, &p));
+    post(&rig, 2 * BURST, 1000);
+    CHECK(receive(&rig, &n_lent) && receive(&rig, &n_lent));
+    CHECK(!iovtee_txvq_stuck_for(rig.f.vq, 5000, &p));
+    CHECK(!iovtee_txvq_stuck_for(rig.f.vq, 5100, &p)); /* No NIC has it. */
+    send_some(&rig, 0, BURST);
+    CHECK(iovtee_txvq_stuck_for(rig.f.vq, 5200, &p) == 200);
+    CHECK(p.n == 1 && p.places[0].port_id == PORT && p.places[0].txq == TXQ);
+    CHECK(p.n_sent == BURST && p.n_out == 2 * BURST);
+    free_some(&rig, 1);
+    CHECK(!iovtee_txvq_stuck_for(rig.f.vq, 5300, &p));
+    CHECK(iovtee_txvq_stuck_for(rig.f.vq, 5350, &p) == 50);
+    free_some(&rig, 2 * BURST - 1);
+    CHECK(!iovtee_txvq_stuck_for(rig.f.vq, 5400, &p));
+    poll_queue(&rig);
+    CHECK(reap(&rig) == 2 * BURST);
     rig_destroy(&rig);
 }
 
@@ -338,6 +413,8 @@ main(int argc, char *argv[])
         { "stop-nic", test_stop_nic },
         { "stop-sender", test_stop_sender },
         { "stop-switch", test_stop_switch },
+        { "stop-two", test_stop_two },
+        { "stuck", test_stuck },
     };
 
     set_program_name(argv[0]);

@@ -58,6 +58,7 @@ static const struct tx_params usual = { .size = 256, .hdr_len = 12 };
 struct rig {
     struct tx_fixture f;
     struct iovtee_inflight *table;
+    unsigned int q;                     /* Number of the queue. */
     struct rte_mbuf *out[1024];         /* What the switch or the NIC has, */
     unsigned int n_out;                 /* first in, first out. */
 };
@@ -69,6 +70,7 @@ open_queue(struct rig *r, uint16_t last_avail, uint16_t last_used)
 {
     struct iovtee_txvq_config config = {
         .port = "vm0",
+        .q = r->q,
         .ring = &r->f.setup,
         .inflight = r->table,
         .zero_copy = true,
@@ -80,7 +82,7 @@ open_queue(struct rig *r, uint16_t last_avail, uint16_t last_used)
     r->f.vq = iovtee_txvq_create(&config);
     CHECK(r->f.vq);
     iovtee_txvq_resume(r->f.vq, r->f.callfd, NULL);
-    iovtee_txvq_lend_to(r->f.vq, PORT);
+    iovtee_txvq_lend_to(r->f.vq, PORT, NULL);
 }
 
 /* Makes '*r' a guest without a queue. */
@@ -103,8 +105,9 @@ rig_init(struct rig *r, const struct tx_params *params)
     open_queue(r, last_used, last_used);
 }
 
+/* Ends the queue of 'r', and the guest. */
 static inline void
-rig_destroy(struct rig *r)
+rig_close(struct rig *r)
 {
     uint16_t last_avail, last_used;
 
@@ -114,14 +117,34 @@ rig_destroy(struct rig *r)
     iovtee_txvq_finish(r->f.vq, &last_avail, &last_used);
     CHECK(last_avail == last_used);
     iovtee_txvq_unref(r->f.vq);
-    CHECK(!iovtee_txvq_sweep());
     guest_ring_destroy(&r->f.ring);
     guest_destroy(&r->f.guest);
     close(r->f.callfd);
+}
+
+static inline void
+rig_destroy(struct rig *r)
+{
+    rig_close(r);
+    CHECK(!iovtee_txvq_sweep());
     iovtee_inflight_close(r->table);
     unlink(TABLE);
     CHECK(rte_mempool_full(tx_pool()));
     CHECK(!iovtee_shells_any_read_only());
+}
+
+/* Makes '*r' have another queue of the port of 'first'.  For rig_close(). */
+static inline void
+rig_open_another(struct rig *r, const struct rig *first)
+{
+    uint16_t last_used;
+
+    memset(r, 0, sizeof *r);
+    tx_fixture_init(&r->f, &usual);
+    tx_fixture_close(&r->f, &last_used);
+    r->table = first->table;
+    r->q = 1;
+    open_queue(r, last_used, last_used);
 }
 
 static inline bool

@@ -394,6 +394,46 @@ def nuisance(bench):
     print("after %u times" % n)
 
 
+def crash(bench):
+    """The switch dies with frames in its NIC: its successor sends what the
+    guest was not told to be sent, and nothing else.  Somebody kills it when
+    file "ready" is there, and then makes file "back"."""
+    sender = start(bench)
+    guest = sender.guest
+    done = []
+    for _ in range(5):
+        wait_for("buffers to come back", sender.all_used)
+        done += sender.post()
+    wait_for("buffers to come back", sender.all_used)
+    with hanging(bench):
+        left = sender.post()
+        wait_for("frames to be with the NIC",
+                 lambda: sender.out("nic") == SOME)
+        used = guest.tx.used_idx()
+        check(used == guest.tx.avail_idx - SOME, "used index is %u" % used)
+        with open("ready", "w"):
+            pass
+        wait_for("the switch to die", sender.is_gone, 60)
+        wait_for("it to be back", lambda: os.path.exists("back"), 60)
+        bench.nic.reconnect()
+        sender.capture()
+    guest.front_end.close()
+    guest.connect()
+    check(guest.set_memory() == 0, "memory table refused")
+    guest.set_vring(RX, guest.rx.used_idx())
+    guest.set_vring(TX, used)
+    sender.tie()
+    wait_for("buffers to come back", sender.all_used)
+    wait_for("frames to be sent",
+             lambda: bench.nic.get("sink_packets") >= SOME)
+    wire = sender.captured()
+    check(all(wire.count(frame) == 1 for frame in left),
+          "not all that was left was sent once")
+    check(not any(wire.count(frame) for frame in done),
+          "what was sent is sent again")
+    sender.work()
+
+
 def rewritten_in_flight(bench):
     """Frames change all the time while they are on their way."""
     sender = start(bench)
@@ -415,4 +455,4 @@ def rewritten_in_flight(bench):
 
 
 CASES = (lend, taken_back, taken_back_once, taken_back_queued, untouched, kept,
-         mute, rescued, nuisance, rewritten_in_flight)
+         mute, rescued, nuisance, crash, rewritten_in_flight)

@@ -177,8 +177,13 @@ class Nic:
 
     def __init__(self, switch, port="nic0", stream=1000):
         self.stream = stream    # Number of the last one.
-        self.control = ctl.Control(os.path.join(switch.run, "nm"))
+        self.path = os.path.join(switch.run, "nm")
+        self.reconnect()
         self.dev = "net_nicmodel_" + port
+
+    def reconnect(self):
+        """The switch is another one now."""
+        self.control = ctl.Control(self.path)
 
     def command(self, verb, *args):
         return self.control.command(" ".join((verb, self.dev) + args))

@@ -59,6 +59,23 @@ struct execute_aux {
  * for all of them. */
 static upcall_callback *real_upcall;
 
+/* Executes actions on private copies of 'batch', which the caller keeps, so
+ * that it cannot be moved, neither here nor in conntrack. */
+static void
+execute_on_copies(void *dp, struct dp_packet_batch *batch,
+                  const struct nlattr *actions, size_t len, odp_execute_cb cb)
+{
+    const struct execute_aux *aux = dp;
+    struct dp_packet_batch copies;
+
+    iovtee_border_clone(&copies, batch, aux->flow);
+    dp_packet_batch_reset_cutlen(batch);
+    if (!dp_packet_batch_is_empty(&copies)) {
+        __real_odp_execute_actions(dp, &copies, true, actions, len, cb);
+    }
+    iovtee_batch_destroy(&copies);
+}
+
 /* Executes actions.  If there is one on the far side then packets in guest
  * memory move before the first one, and read-only ones do unless they are just
  * to be sent. */
@@ -67,22 +84,15 @@ __wrap_odp_execute_actions(void *dp, struct dp_packet_batch *batch,
                            bool steal, const struct nlattr *actions,
                            size_t len, odp_execute_cb cb)
 {
-    struct dp_packet_batch copies;
-
     if (OVS_UNLIKELY(!steal || iovtee_border_is_far(actions, len))
         && iovtee_border_any_marked(batch)) {
         const struct execute_aux *aux = dp;
 
-        if (steal) {
-            iovtee_border_move(batch, aux->flow);
-        } else {
-            /* The caller keeps its packets, so they cannot be moved, neither
-             * here nor in conntrack. */
-            iovtee_border_clone(&copies, batch, aux->flow);
-            dp_packet_batch_reset_cutlen(batch);
-            batch = &copies;
-            steal = true;
+        if (!steal) {
+            execute_on_copies(dp, batch, actions, len, cb);
+            return;
         }
+        iovtee_border_move(batch, aux->flow);
         if (dp_packet_batch_is_empty(batch)) {
             return;
         }

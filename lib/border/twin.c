@@ -63,6 +63,7 @@ static struct iovtee_twin_pool *pool_get(void);
 static void pool_free(void *);
 static void pool_renew(struct iovtee_twin_pool *, unsigned int i,
                        uint32_t size);
+static struct dp_packet *move_out(struct dp_packet *, ovs_be16 dl_type);
 static void twin_make(struct iovtee_twins *, unsigned int k,
                       const struct dp_packet *, ovs_be16 dl_type,
                       bool only_looks);
@@ -91,15 +92,20 @@ iovtee_twins_make(struct iovtee_twins *twins, struct dp_packet_batch *batch,
     struct dp_packet *packet;
     unsigned int n_same = 0;
 
-    /* Such packets come in bursts of a NIC's, which nothing makes longer. */
-    ovs_assert(dp_packet_batch_size(batch) <= NETDEV_MAX_BURST);
     twins->pool = pool_get();
     twins->n = 0;
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
         if (iovtee_mark_is_set(packet)) {
             struct iovtee_shells *own = iovtee_shells_row(packet);
-            unsigned int k = twins->n++;
+            unsigned int k = twins->n;
 
+            if (OVS_UNLIKELY(k >= ARRAY_SIZE(twins->originals))) {
+                /* Packets in guest memory come in bursts of a NIC's, so that
+                 * there are hardly ever more, however long a batch gets. */
+                batch->packets[i] = move_out(packet, dl_type);
+                continue;
+            }
+            twins->n++;
             twins->originals[k] = packet;
             iovtee_mark_twin(packet);
             twin_make(twins, k, packet, dl_type, only_looks);
@@ -197,6 +203,19 @@ is_unchanged(const struct iovtee_twins *twins, unsigned int k)
             && dp_packet_size(twin) == dp_packet_size(original)
             && !memcmp(dp_packet_data(twin), dp_packet_data(original),
                        twins->n_copied[k]));
+}
+
+/* Frees 'packet', for which there is no twin, and returns a private copy, to
+ * be of L3 protocol 'dl_type', that goes on instead. */
+static struct dp_packet *
+move_out(struct dp_packet *packet, ovs_be16 dl_type)
+{
+    struct dp_packet *copy = iovtee_border_copy(packet);
+
+    twin_parse(copy, dl_type);
+    iovtee_shells_report(iovtee_shells_row(packet), IOVTEE_BORDER_MOVED, 1);
+    dp_packet_delete(packet);
+    return copy;
 }
 
 /* Makes twin 'k' a copy of 'packet', for iovtee_twins_make(). */

@@ -37,6 +37,9 @@
  *                            home, and the thread gets another one for the
  *                            next twin.
  *
+ * A thread has twins for a burst.  Should there be more packets in guest
+ * memory in one batch, those beyond that are moved.
+ *
  * Threads
  * =======
  *

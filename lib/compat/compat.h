@@ -118,6 +118,15 @@ iovtee_batch_refill(struct dp_packet_batch *batch, struct dp_packet *packet,
 #endif
 }
 
+/* Frees what 'batch', without its packets, has taken of memory to grow. */
+static inline void
+iovtee_batch_destroy(struct dp_packet_batch *batch OVS_UNUSED)
+{
+#if IOVTEE_LONG_BATCHES
+    dp_packet_batch_destroy(batch);
+#endif
+}
+
 /* Has 'mbuf', which a guest has sent, ask for what the flags in 'tx_flags',
  * RTE_MBUF_F_TX_*, mean.  What iovtee_packet_received() makes of that is what
  * is made of packets of a stock vhost-user port. */

@@ -35,7 +35,7 @@
 #include "unit-eal.h"
 
 #define HDR_LEN 12              /* Of the virtio header. */
-#define N_MBUFS 8
+#define N_MBUFS 40
 #define BUF_SIZE 2048
 
 /* A guest's buffers. */

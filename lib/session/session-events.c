@@ -135,21 +135,50 @@ mem_table_differs(const struct iovtee_session *s, const uint8_t *msg)
     return false;
 }
 
+/* Notes whether ring 'i' is in use.  Returns true if that changes what others
+ * see. */
+static bool
+set_ready(struct iovtee_session *s, uint32_t i, bool ready)
+    OVS_REQUIRES(s->fsm_mutex)
+{
+    struct session_vring *vr = &s->vrings[i];
+
+    if (vr->ready == ready) {
+        return false;
+    }
+    vr->ready = ready;
+    if (!s->announced) {
+        return false;
+    }
+    if (!iovtee_ring_is_rx(i)) {
+        atomic_store_relaxed(&s->txq_enabled[i / 2], ready);
+    }
+    VLOG_INFO_RL(&info_rl, "%s: State of queue %"PRIu32" ( %s_qid %"PRIu32" ) "
+                 "of vhost device '%s' changed to '%s'", s->port, i,
+                 i % 2 ? "rx" : "tx", i / 2, s->path,
+                 ready ? "enabled" : "disabled");
+    return true;
+}
+
 /* If the last message has left a ring without the descriptor that it was to
- * get, the ring is not in use any more. */
-static void
+ * get, the ring is not in use any more.  Returns true if that changes what
+ * others see. */
+static bool
 settle_fd_swap(struct iovtee_session *s)
     OVS_REQUIRES(s->fsm_mutex)
 {
+    bool changed = false;
+
     for (uint32_t i = 0; i < SESSION_MAX_VRINGS; i++) {
         struct session_vring *vr = &s->vrings[i];
 
         if (vr->fd_swap) {
             vr->fd_swap = false;
-            vr->ready = false;
+            changed |= set_ready(s, i, false);
             session_vring_update__(s, i);
         }
     }
+    return changed;
 }
 
 /* Takes over the features that the guest and librte_vhost have agreed on. */
@@ -427,15 +456,18 @@ pre_msg_handle(int vid, void *msg)
 {
     struct iovtee_session *s = iovtee_session_by_vid__(vid);
     uint32_t request = REQ_NONE;
-    bool ok = true;
+    bool changed, ok = true;
 
     if (s) {
         ovs_mutex_lock(&s->fsm_mutex);
-        settle_fd_swap(s);
+        changed = settle_fd_swap(s);
         settle_log(s);
         ok = before_message(s, msg);
         request = s->request;
         ovs_mutex_unlock(&s->fsm_mutex);
+        if (changed) {
+            notify_owner(s);
+        }
         iovtee_session_rcu_exit__();
     }
     if (is_foreign(request)) {
@@ -588,30 +620,6 @@ destroy_device(int vid)
                  s->path);
     notify_owner(s);
     iovtee_session_rcu_exit__();
-}
-
-/* Returns true if that changes what others see. */
-static bool
-set_ready(struct iovtee_session *s, uint32_t i, bool ready)
-    OVS_REQUIRES(s->fsm_mutex)
-{
-    struct session_vring *vr = &s->vrings[i];
-
-    if (vr->ready == ready) {
-        return false;
-    }
-    vr->ready = ready;
-    if (!s->announced) {
-        return false;
-    }
-    if (!iovtee_ring_is_rx(i)) {
-        atomic_store_relaxed(&s->txq_enabled[i / 2], ready);
-    }
-    VLOG_INFO_RL(&info_rl, "%s: State of queue %"PRIu32" ( %s_qid %"PRIu32" ) "
-                 "of vhost device '%s' changed to '%s'", s->port, i,
-                 i % 2 ? "rx" : "tx", i / 2, s->path,
-                 ready ? "enabled" : "disabled");
-    return true;
 }
 
 static int

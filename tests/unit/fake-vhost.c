@@ -298,7 +298,8 @@ set_vring_addr(struct fake_device *dev, struct fake_vring *vr,
     }
 }
 
-static void
+/* If that shall fail it does so at the worst time. */
+static bool
 set_vring_fd(struct fake_device *dev, struct fake_vring *vr, int *fdp,
              const struct fake_message *msg)
 {
@@ -311,7 +312,8 @@ set_vring_fd(struct fake_device *dev, struct fake_vring *vr, int *fdp,
     if (vr->ready) {
         set_ready(dev, vr, false);
     }
-    replace_fd(fdp, msg->fd);
+    replace_fd(fdp, msg->fail ? UNINITIALIZED : msg->fd);
+    return !msg->fail;
 }
 
 static void
@@ -408,7 +410,9 @@ static bool
 handle(struct fake_device *dev, struct fake_vring *vr,
        struct fake_message *msg)
 {
-    if ((msg->fail && msg->request != FAKE_SET_MEM_TABLE)
+    if ((msg->fail && msg->request != FAKE_SET_MEM_TABLE
+         && msg->request != FAKE_SET_VRING_KICK
+         && msg->request != FAKE_SET_VRING_CALL)
         || (msg->fd >= 0 && !accepts_fds(msg->request))) {
         return false;
     }
@@ -439,11 +443,9 @@ handle(struct fake_device *dev, struct fake_vring *vr,
         get_vring_base(dev, vr, msg);
         break;
     case FAKE_SET_VRING_KICK:
-        set_vring_fd(dev, vr, &vr->kickfd, msg);
-        break;
+        return set_vring_fd(dev, vr, &vr->kickfd, msg);
     case FAKE_SET_VRING_CALL:
-        set_vring_fd(dev, vr, &vr->callfd, msg);
-        break;
+        return set_vring_fd(dev, vr, &vr->callfd, msg);
     case FAKE_SET_VRING_ENABLE:
         vr->enabled = msg->payload.state.num;
         break;

@@ -349,7 +349,8 @@ send_addr(uint32_t index, uint64_t ofs)
     return fake_vhost_send(fe.vid, &msg);
 }
 
-/* 'kind' says what file: 'p' is a pipe, 'f' a regular file, 'n' none. */
+/* 'kind' says what file: 'p' is a pipe, 'f' a regular file, 'n' none, and 'u'
+ * one that librte_vhost cannot use, of which it tells the front-end. */
 bool
 send_fd(uint32_t request, uint32_t index, char kind)
 {
@@ -357,13 +358,15 @@ send_fd(uint32_t request, uint32_t index, char kind)
         .request = request,
         .payload.u64 = index | (kind == 'n' ? 0x100 : 0),
         .fd = -1,
+        .fail = kind == 'u',
+        .need_reply = kind == 'u',
     };
     int fds[2] = { -1, -1 };
     bool alive;
 
     if (kind == 'p') {
         CHECK(!pipe(fds));
-    } else if (kind == 'f') {
+    } else if (kind == 'f' || kind == 'u') {
         fds[0] = open("/dev/null", O_RDONLY);
         fds[1] = memfd_create("file", 0);
     }
@@ -383,19 +386,32 @@ send_log_all(bool log)
 }
 
 /* Passes a bitmap, which does not begin its file if 'kind' is 'o', vanishes
- * from it if it is 'v', and which librte_vhost finds wrong if it is 'f'. */
+ * from it if it is 'v', and which librte_vhost finds wrong if it is 'f', or
+ * for a reason that can be seen before: if it is 'n' there is no file, if it
+ * is 'd' one that cannot be mapped, with 'z' the bitmap has no bit, and with
+ * 's' the message is too short. */
 bool
 send_log_base(char kind, bool need_reply)
 {
     struct fake_message msg = {
         .request = FAKE_SET_LOG_BASE,
-        .payload.log = { kind == 'v' ? 4095 : 4096, kind == 'o' ? 4096 : 0 },
-        .fd = -1,
+        .size = kind == 's' ? 8 : sizeof msg.payload.log,
+        .payload.log = {
+            .size = kind == 'v' ? 4095 : kind == 'z' ? 0 : 4096,
+            .offset = kind == 'o' ? 4096 : 0,
+        },
         .fail = kind == 'f',
         .need_reply = need_reply,
     };
+    int other = kind == 'd' ? open("/", O_RDONLY) : -1;
+    bool alive;
 
-    return fake_vhost_send(fe.vid, &msg);
+    msg.fd = kind == 'n' ? -1 : kind == 'd' ? other : fe.memfd;
+    alive = fake_vhost_send(fe.vid, &msg);
+    if (other >= 0) {
+        close(other);
+    }
+    return alive;
 }
 
 /* Wants the guest to be announced, as one whose address is 'mac'. */

@@ -241,9 +241,9 @@ random_vring_message(uint32_t i)
                             ? i * VRING_STRIDE
                             : unit_random_below(3 * GUEST_SIZE));
     case 3:
-        return send_fd(FAKE_SET_VRING_KICK, i, "ppn"[unit_random_below(3)]);
+        return send_fd(FAKE_SET_VRING_KICK, i, "ppnu"[unit_random_below(4)]);
     case 4:
-        return send_fd(FAKE_SET_VRING_CALL, i, "pfn"[unit_random_below(3)]);
+        return send_fd(FAKE_SET_VRING_CALL, i, "pfnu"[unit_random_below(4)]);
     case 5:
     case 6:
         return send_vring(FAKE_SET_VRING_ENABLE, i, unit_random_below(4),

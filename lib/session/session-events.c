@@ -190,21 +190,28 @@ take_features(struct iovtee_session *s, uint64_t features)
     s->logging = (features & LOG_ALL) != 0;
 }
 
-/* Must librte_vhost not see the memory table in 'msg', because it would leave
- * something behind when it fails? */
+/* Must librte_vhost not see the memory table, or the bitmap of writes, in
+ * 'msg'?  It would leave something behind when it fails with the one, and of
+ * its failure with the other we are not told, though all rings are suspended
+ * for its sake. */
 static bool
-is_bad_table(const struct iovtee_session *s, const uint8_t *msg)
+is_bad(const struct iovtee_session *s, const uint8_t *msg)
     OVS_REQUIRES(s->fsm_mutex)
 {
+    bool log = s->request == REQ_SET_LOG_BASE;
     const char *problem = NULL;
 
-    if (s->request == REQ_SET_MEM_TABLE && mem_table_differs(s, msg)) {
+    if (log) {
+        problem = session_message_check_log__(msg);
+    } else if (s->request == REQ_SET_MEM_TABLE && mem_table_differs(s, msg)) {
         problem = session_message_check_table__(msg);
+        if (problem) {
+            COVERAGE_INC(iovtee_session_bad_table);
+        }
     }
     if (problem) {
-        COVERAGE_INC(iovtee_session_bad_table);
-        VLOG_WARN_RL(&rl, "%s: refused a memory table, of which %s",
-                     s->port, problem);
+        VLOG_WARN_RL(&rl, "%s: refused a %s, of which %s", s->port,
+                     log ? "log of writes" : "memory table", problem);
     }
     return problem != NULL;
 }
@@ -221,22 +228,6 @@ flips_logging(const struct iovtee_session *s, const uint8_t *msg)
     memcpy(&features, msg + MSG_PAYLOAD, sizeof features);
     features ^= s->negotiated | (s->logging ? LOG_ALL : 0);
     return s->announced && features == LOG_ALL;
-}
-
-/* Makes librte_vhost refuse SET_LOG_BASE in 'msg' if the bitmap does not begin
- * its file: it does so with a size of 0, whatever the offset. */
-static void
-spoil_log_offset(const struct iovtee_session *s, uint8_t *msg)
-{
-    const uint64_t none = 0;
-    uint64_t offset;
-
-    memcpy(&offset, msg + MSG_LOG_OFFSET, sizeof offset);
-    if (offset) {
-        VLOG_WARN_RL(&rl, "%s: refused a log of writes that does not begin "
-                     "its file", s->port);
-        memcpy(msg + MSG_LOG_SIZE, &none, sizeof none);
-    }
 }
 
 /* Must librte_vhost not see 'msg', because of what it would do to the log of
@@ -311,7 +302,7 @@ is_foreign(uint32_t request)
 
 /* Gives up what the message that is about to be handled, 'msg', changes. */
 static void
-give_up(struct iovtee_session *s, uint8_t *msg)
+give_up(struct iovtee_session *s, const uint8_t *msg)
     OVS_REQUIRES(s->fsm_mutex)
 {
     uint32_t i = s->request_vring;
@@ -327,7 +318,6 @@ give_up(struct iovtee_session *s, uint8_t *msg)
 
     case REQ_SET_LOG_BASE:
         s->log_set = true;
-        spoil_log_offset(s, msg);
         if (s->logging) {
             s->log_changing = true;
             session_vring_suspend_all__(s);
@@ -373,7 +363,7 @@ give_up(struct iovtee_session *s, uint8_t *msg)
 
 /* Called before librte_vhost handles 'msg'.  Returns false if it must not. */
 static bool
-before_message(struct iovtee_session *s, uint8_t *msg)
+before_message(struct iovtee_session *s, const uint8_t *msg)
     OVS_REQUIRES(s->fsm_mutex)
 {
     uint32_t i;
@@ -389,7 +379,7 @@ before_message(struct iovtee_session *s, uint8_t *msg)
     }
     s->request_vring = i;
     s->table_lost = false;
-    if (is_bad_table(s, msg)) {
+    if (is_bad(s, msg)) {
         return false;
     }
     if (is_unsafe(s, msg)) {

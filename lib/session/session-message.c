@@ -187,3 +187,36 @@ session_message_check_table__(const uint8_t *msg)
     }
     return problem;
 }
+
+/* Returns what is wrong with the bitmap of writes in 'msg', NULL if nothing
+ * is.  What librte_vhost would refuse is wrong, and so is an offset, which it
+ * applies twice. */
+const char *
+session_message_check_log__(const uint8_t *msg)
+{
+    uint64_t size, offset;
+    struct msg_fds mf;
+    struct stat st;
+    uint32_t len;
+
+    memcpy(&len, msg + MSG_SIZE, sizeof len);
+    memcpy(&size, msg + MSG_LOG_SIZE, sizeof size);
+    memcpy(&offset, msg + MSG_LOG_OFFSET, sizeof offset);
+    if (len != MSG_LOG_LEN) {
+        return "the message has a wrong size";
+    }
+    if (offset) {
+        return "the bitmap does not begin its file";
+    }
+    if (!get_fds(msg, &mf)) {
+        return NULL;
+    }
+    if (mf.n != 1 || fstat(mf.fds[0], &st)) {
+        return "there is no file";
+    }
+    size = ROUND_UP(size, (uint64_t) st.st_blksize);
+    if (!size || !can_map(mf.fds[0], size)) {
+        return "the file cannot be mapped";
+    }
+    return NULL;
+}

@@ -54,11 +54,13 @@ enum {
 /* Where things are in a message of vhost-user, in bytes. */
 enum {
     MSG_REQUEST = 0,
+    MSG_SIZE = 8,                       /* Of the payload, 32 bits. */
     MSG_PAYLOAD = 12,
     MSG_MEM_N = MSG_PAYLOAD,            /* Number of regions, 32 bits... */
     MSG_MEM_REGIONS = MSG_PAYLOAD + 8,  /* ...and the regions. */
     MSG_LOG_SIZE = MSG_PAYLOAD,         /* Of the bitmap of writes... */
-    MSG_LOG_OFFSET = MSG_PAYLOAD + 8,   /* ...and where it is in its file. */
+    MSG_LOG_OFFSET = MSG_PAYLOAD + 8,   /* ...and where it is in its file, */
+    MSG_LOG_LEN = 16,                   /* which is all of the payload. */
 };
 
 /* One of the regions. */
@@ -70,6 +72,7 @@ struct msg_mem_region {
 };
 
 const char *session_message_check_table__(const uint8_t *msg);
+const char *session_message_check_log__(const uint8_t *msg);
 bool session_message_close_fds__(uint8_t *msg);
 
 #endif /* session-message.h */

@@ -145,6 +145,10 @@ send_any_request(struct fuzz_input *in)
         .need_reply = fuzz_u8(in) & 1,
     };
 
+    if (msg.request == FAKE_SET_LOG_BASE) {
+        msg.size = sizeof msg.payload.log;
+        msg.fd = fe.memfd;
+    }
     return send_msg(&msg);
 }
 

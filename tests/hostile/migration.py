@@ -293,9 +293,6 @@ def odd_logs(bench):
             guest.front_end.send(protocol.SET_LOG_BASE, payload, fds,
                                  protocol.NEED_REPLY)
             guest.front_end.receive()
-
-            # A ring that was suspended goes on with the next message.
-            guest.front_end.ask(protocol.GET_FEATURES)
             bench.exact(0.1)
             guest.front_end.vring_addr(RX, guest.rx, protocol.VRING_LOG,
                                        (1 << 64) - 8)

@@ -377,9 +377,16 @@ set_log_base(struct fake_device *dev, const struct fake_message *msg)
     void *log;
     int fd;
 
-    if (msg->payload.log.offset >= -msg->payload.log.size) {
+    if (msg->fd < 0 || msg->size != sizeof msg->payload.log
+        || msg->payload.log.offset >= -msg->payload.log.size) {
         return false;
     }
+    log = mmap(NULL, msg->payload.log.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+               msg->fd, 0);
+    if (log == MAP_FAILED) {
+        return false;
+    }
+    munmap(log, msg->payload.log.size);
     CHECK(!msg->payload.log.offset);    /* The real one adds it twice. */
     fd = memfd_create("log", MFD_CLOEXEC);
     CHECK(fd >= 0);

@@ -284,7 +284,7 @@ random_message(void)
         alive = send_log_all(unit_random_below(2));
         break;
     case 6:
-        alive = send_log_base("pvof"[unit_random_below(4)],
+        alive = send_log_base("pvofndzs"[unit_random_below(8)],
                               unit_random_below(2));
         break;
     default:

@@ -146,6 +146,9 @@ iovtee_nic_learn(struct iovtee_nic *nic)
     if (!nic->copy_only) {
         nic->copy_only = driver_verdict(nic, bus);
     }
+    if (!nic->copy_only) {
+        nic->copy_only = nic->unfed;
+    }
 }
 
 /* Returns how many descriptors a receive queue of DPDK port 'port_id' had

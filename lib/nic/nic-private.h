@@ -109,12 +109,17 @@ struct iovtee_nic {
     char *driver;               /* Name of the driver, or NULL. */
     struct rte_device *dev;
     bool admin_down;            /* Shall the link stay down? */
+    bool configured;            /* Was it since the lower netdev's latest
+                                 * reconfiguration began? */
+    bool stopped;               /* By us, and not started again? */
     bool down;                  /* Did a restart fail?  Not if 'kept'. */
     bool kept;                  /* Did the driver keep a guest's buffers?  If
                                  * so, only a reconfiguration may start it. */
     bool mappable;              /* Does DMA need mappings? */
     bool is_vf;                 /* See iovtee_nic_is_vf(). */
     const char *copy_only;      /* Why zero-copy is not possible, or NULL. */
+    const char *unfed;          /* The same, as far as it came out when its
+                                 * receive queues were set up. */
 
     ATOMIC(uint64_t) n_exhausted; /* Buffers that the host had not. */
 

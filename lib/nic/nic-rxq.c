@@ -246,7 +246,7 @@ __wrap_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t id, uint16_t n_desc,
         if (!rxq->feed) {
             VLOG_WARN("%s: no memory to feed receive queue %u, packets will "
                       "be copied", nic->name, id);
-            nic->copy_only = "out of memory";
+            nic->copy_only = nic->unfed = "out of memory";
         }
     }
     ret = __real_rte_eth_rx_queue_setup(port_id, id, n_desc, socket_id, conf,
@@ -256,7 +256,7 @@ __wrap_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t id, uint16_t n_desc,
                                           conf, mp)) {
         iovtee_pool_destroy(rxq->feed);
         rxq->feed = NULL;
-        nic->copy_only = "driver refuses buffers of others";
+        nic->copy_only = nic->unfed = "driver refuses buffers of others";
         ret = 0;
     }
     iovtee_pool_destroy(old_feed);

@@ -114,6 +114,17 @@ iovtee_nic_begin_reconfigure(struct iovtee_nic *nic, uint16_t port_id)
     nic->tx_keeps = NULL;
 }
 
+/* The lower netdev of 'nic' is about to set all of the device up anew. */
+static void
+begin_configure(struct iovtee_nic *nic)
+{
+    nic->configured = true;
+    if (nic->unfed && nic->copy_only == nic->unfed) {
+        nic->copy_only = NULL;
+    }
+    nic->unfed = NULL;
+}
+
 /* netdev-dpdk calls this when it calls rte_eth_dev_configure(). */
 int
 __wrap_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq, uint16_t n_txq,
@@ -122,6 +133,9 @@ __wrap_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq, uint16_t n_txq,
     struct iovtee_nic *nic = iovtee_nic_by_port_id(port_id);
     struct rte_eth_conf stripping;
 
+    if (nic) {
+        begin_configure(nic);
+    }
     if (nic && !nic->copy_only) {
         /* Where the NIC can leave the CRC at the end of a frame netdev-dpdk
          * asks for it, though nobody ever looks at it.  In a guest's buffer it

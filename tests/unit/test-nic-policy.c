@@ -400,6 +400,34 @@ test_verdict(void)
     }
 }
 
+/* What came out when the queues were set up holds until they are again, and
+ * not only until somebody looks whether that is necessary. */
+static void
+test_refused(void)
+{
+    const struct fake_driver refusing = { .refuses_feed = true };
+    const struct fake_driver willing = { .has_status = true };
+    const char *why;
+    struct rig rig;
+
+    rig_init(&rig, &refusing, 1, 64, 256);
+    why = iovtee_nic_copy_only(rig.nic);
+    CHECK(why);
+    iovtee_nic_begin_reconfigure(rig.nic, FAKE_PORT);
+    iovtee_nic_end_reconfigure(rig.nic, 1, 1);
+    CHECK(iovtee_nic_copy_only(rig.nic) == why);
+    rig_run(&rig, 20);
+
+    fake_eth_close();
+    fake_eth_init(&willing);
+    rig_reconfigure(&rig, 1, 64);
+    CHECK(!iovtee_nic_copy_only(rig.nic));
+    rig_attach(&rig);
+    rig_run(&rig, 100);
+    check_zero_copy(&rig, &rig.lanes[0]);
+    rig_destroy(&rig);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -411,6 +439,7 @@ main(int argc, char *argv[])
         { "lending-two", test_lending_two },
         { "max-frame", test_max_frame },
         { "verdict", test_verdict },
+        { "refused", test_refused },
     };
 
     set_program_name(argv[0]);

@@ -88,8 +88,8 @@ iovtee_nic_detach__(struct iovtee_nic *nic, const unsigned long *rxqs)
 
 /* Starts the device again, which was only stopped for a moment.  Returns 0 if
  * successful, otherwise a negative errno value. */
-int
-iovtee_nic_start(struct iovtee_nic *nic)
+static int
+nic_start(struct iovtee_nic *nic)
 {
     int ret = nic_rxqs_set_up(nic);
 
@@ -99,8 +99,11 @@ iovtee_nic_start(struct iovtee_nic *nic)
     if (!ret) {
         ret = rte_eth_dev_start(nic->port_id);
     }
-    if (!ret && nic->admin_down) {
-        rte_eth_dev_set_link_down(nic->port_id);
+    if (!ret) {
+        nic->stopped = false;
+        if (nic->admin_down) {
+            rte_eth_dev_set_link_down(nic->port_id);
+        }
     }
     return ret;
 }
@@ -138,16 +141,19 @@ nic_unlock(struct iovtee_nic *nic)
     }
 }
 
-/* Stops the whole device, and sets the queues that are stuck up anew if even
+/* Stops the whole device, unless it is, and sets the queues that are stuck up anew if even
  * that does not free their buffers.  Returns 0 if successful, otherwise a
  * negative errno value. */
 static int
 nic_stop(struct iovtee_nic *nic)
 {
-    int ret = rte_eth_dev_stop(nic->port_id);
+    if (!nic->stopped) {
+        int ret = rte_eth_dev_stop(nic->port_id);
 
-    if (ret) {
-        return ret;
+        if (ret) {
+            return ret;
+        }
+        nic->stopped = true;
     }
     for (unsigned int i = 0; i < nic->n_rxq; i++) {
         struct nic_rxq *rxq = nic->rxqs[i];
@@ -161,11 +167,14 @@ nic_stop(struct iovtee_nic *nic)
 }
 
 /* Stops and starts the whole device.  If that is because there are queues that
- * are stuck then the caller holds their gates. */
+ * are stuck then the caller holds their gates.  If it does not start,
+ * iovtee_nic_run() calls this again: somebody may have polled meanwhile, so
+ * that what the driver asks for then would not be the first filling. */
 void
 iovtee_nic_restart(struct iovtee_nic *nic)
 {
     uint32_t n_kept = 0;
+    bool failed;
     int ret;
 
     nic_lock(nic);
@@ -182,17 +191,17 @@ iovtee_nic_restart(struct iovtee_nic *nic)
                  "reconfigured, without zero-copy", nic->name, nic->driver,
                  n_kept);
         nic->kept = true;
-        nic->down = false;
         nic->copy_only = "driver keeps buffers of a guest after its stop";
     }
     if (!ret && !nic->kept) {
-        ret = iovtee_nic_start(nic);
+        ret = nic_start(nic);
     }
-    if (ret && !nic->kept) {
+    failed = ret && !nic->kept;
+    if (failed && !nic->down) {
         VLOG_ERR("%s: restart of the device failed (%s), will try again",
                  nic->name, rte_strerror(ret < 0 ? -ret : ret));
-        nic->down = true;
     }
+    nic->down = failed;
     nic_unlock(nic);
 }
 

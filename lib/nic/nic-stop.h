@@ -24,7 +24,6 @@
 #include "nic/nic-private.h"
 
 void iovtee_nic_detach__(struct iovtee_nic *, const unsigned long *rxqs);
-int iovtee_nic_start(struct iovtee_nic *);
 void iovtee_nic_restart(struct iovtee_nic *);
 void iovtee_nic_leave_stopped(struct iovtee_nic *);
 

@@ -103,6 +103,7 @@ iovtee_nic_begin_reconfigure(struct iovtee_nic *nic, uint16_t port_id)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     ovs_mutex_lock(&nic->mutex);
+    nic->configured = false;
     if (nic->port_id != port_id && port_id < RTE_MAX_ETHPORTS) {
         iovtee_nic_set_port_id(nic, port_id);
     }
@@ -149,14 +150,19 @@ __wrap_rte_eth_dev_configure(uint16_t port_id, uint16_t n_rxq, uint16_t n_txq,
 }
 
 /* Ends what iovtee_nic_begin_reconfigure() began.  The lower netdev has now
- * 'n_rxq' receive queues and 'n_txq' transmit queues. */
+ * 'n_rxq' receive queues and 'n_txq' transmit queues.
+ *
+ * If nothing has changed that it knows of then it has left the device alone,
+ * and not started it if that is still to be done. */
 void
 iovtee_nic_end_reconfigure(struct iovtee_nic *nic, unsigned int n_rxq,
                            unsigned int n_txq)
     OVS_NO_THREAD_SAFETY_ANALYSIS
 {
     nic->n_rxq = MIN(n_rxq, IOVTEE_NIC_MAX_RXQS);
-    nic->down = false;
+    if (nic->configured) {
+        nic->stopped = nic->down = false;
+    }
     nic_txqs_resize(nic, n_txq);
     ovs_mutex_unlock(&nic->mutex);
 }
@@ -178,6 +184,7 @@ iovtee_nic_close(struct iovtee_nic *nic)
         rte_eth_dev_stop(nic->port_id);
     }
     iovtee_nic_set_port_id(nic, RTE_MAX_ETHPORTS);
+    nic->stopped = nic->down = false;
     nic->dev = NULL;
     nic->buffer_len = 0;
     nic->n_rxq = 0;
@@ -193,10 +200,11 @@ iovtee_nic_run(struct iovtee_nic *nic)
 {
     if (OVS_UNLIKELY(nic->down)) {
         ovs_mutex_lock(&nic->mutex);
-        nic->down = (nic->port_id < RTE_MAX_ETHPORTS
-                     && iovtee_nic_start(nic) != 0);
-        if (!nic->down) {
-            VLOG_INFO("%s: the device is started again", nic->name);
+        if (nic->down) {
+            iovtee_nic_restart(nic);
+            if (!nic->down) {
+                VLOG_INFO("%s: the device is started again", nic->name);
+            }
         }
         ovs_mutex_unlock(&nic->mutex);
     }

@@ -447,36 +447,88 @@ test_keeper_of_two(void)
     }
 }
 
-/* A device that does not start again is tried again. */
+/* A device that does not start again is tried again.  Polls between do not
+ * make it want buffers that the guest does not have. */
+static void
+restart_fails(enum fake_release release, uint16_t n_desc)
+{
+    const struct fake_driver d = {
+        .refill = FAKE_BULK, .release = release, .has_status = true,
+    };
+    struct fake_counts counts;
+    struct rig rig;
+
+    rig_init(&rig, &d, 2, n_desc, 256);
+    iovtee_nic_set_admin_up(rig.nic, release != FAKE_SETUP);
+    rig_attach(&rig);
+    rig_run(&rig, 100);
+    fake_eth_fail_starts(4);
+    rig_detach(&rig, 0x1);
+    CHECK(!rxq_info(&rig, 0).n_guest);
+    CHECK(!fake_eth_is_started());
+    for (int i = 0; !fake_eth_is_started(); i++) {
+        CHECK(i < 4);
+        CHECK(lane_poll(&rig, &rig.lanes[1]) == 0);
+        iovtee_nic_run(rig.nic);
+    }
+    fake_eth_get_counts(&counts);
+    CHECK(counts.n_stops == 1);
+    CHECK(counts.n_link_downs == (release == FAKE_SETUP));
+    rig_run(&rig, 200);
+    check_zero_copy(&rig, &rig.lanes[1]);
+    rig_destroy(&rig);
+}
+
 static void
 test_restart_fails(void)
 {
     for (int release = FAKE_QUEUE_STOP; release < FAKE_NEVER; release++) {
-        const struct fake_driver d = {
-            .refill = FAKE_BULK, .release = release,
-        };
-        struct fake_counts counts;
-        struct rig rig;
+        restart_fails(release, 128);
+        restart_fails(release, 512);
+    }
+}
 
-        rig_init(&rig, &d, 2, 128, 256);
-        iovtee_nic_set_admin_up(rig.nic, release != FAKE_SETUP);
+/* A reconfiguration in which the lower netdev finds nothing to do does not
+ * start the device, so that somebody else has to. */
+static void
+test_reconfigured_in_vain(void)
+{
+    const struct fake_driver d = {
+        .refill = FAKE_BULK, .release = FAKE_PORT_STOP, .has_status = true,
+    };
+    struct fake_counts before, after;
+    struct rig rig;
+
+    rig_init(&rig, &d, 1, 128, 256);
+    for (int in_vain = 1; in_vain >= 0; in_vain--) {
         rig_attach(&rig);
         rig_run(&rig, 100);
-        fake_eth_fail_starts(4);
+        fake_eth_fail_starts(1);
         rig_detach(&rig, 0x1);
-        CHECK(!rxq_info(&rig, 0).n_guest);
         CHECK(!fake_eth_is_started());
-        for (int i = 0; !fake_eth_is_started(); i++) {
-            CHECK(i < 4);
-            CHECK(lane_poll(&rig, &rig.lanes[1]) == 0);
-            iovtee_nic_run(rig.nic);
+        if (in_vain) {
+            iovtee_nic_begin_reconfigure(rig.nic, FAKE_PORT);
+            iovtee_nic_end_reconfigure(rig.nic, 1, 1);
+            CHECK(!fake_eth_is_started());
+        } else {
+            rig_reconfigure(&rig, 1, 128);
         }
-        fake_eth_get_counts(&counts);
-        CHECK(counts.n_link_downs == (release == FAKE_SETUP));
-        rig_run(&rig, 200);
-        check_zero_copy(&rig, &rig.lanes[1]);
-        rig_destroy(&rig);
+        fake_eth_get_counts(&before);
+        iovtee_nic_run(rig.nic);
+        fake_eth_get_counts(&after);
+        CHECK(fake_eth_is_started());
+        CHECK(after.n_starts - before.n_starts == in_vain);
+        CHECK(after.n_stops == before.n_stops);
     }
+
+    /* The next time it is stopped for good. */
+    rig_attach(&rig);
+    rig_run(&rig, 100);
+    rig_detach(&rig, 0x1);
+    fake_eth_get_counts(&after);
+    CHECK(after.n_stops == before.n_stops + 1);
+    CHECK(after.n_starts == before.n_starts + 1);
+    rig_destroy(&rig);
 }
 
 /* Nor is a device without each of its queues started. */
@@ -525,6 +577,7 @@ main(int argc, char *argv[])
         { "keeper", test_keeper },
         { "keeper-of-two", test_keeper_of_two },
         { "restart-fails", test_restart_fails },
+        { "in-vain", test_reconfigured_in_vain },
         { "setup-fails", test_setup_fails },
     };
 

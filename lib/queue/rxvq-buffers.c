@@ -480,6 +480,11 @@ vq_normalise(struct iovtee_rxvq *vq, struct rte_mbuf *mbuf)
     uint32_t hidden = (RTE_PKTMBUF_HEADROOM - vq->hdr_len
                        - vq->bufs[head].shift);
 
+    if (OVS_UNLIKELY(vq->bufs[head].orphan)) {
+        /* The driver had kept it.  It is the guest's again. */
+        vq->counters.dropped[IOVTEE_DROP_STOPPED]++;
+        return false;
+    }
     if (OVS_UNLIKELY(mbuf->data_off < hidden
                      || mbuf->data_off + mbuf->data_len > mbuf->buf_len)) {
         vq->counters.dropped[IOVTEE_DROP_OVERRUN]++;
@@ -533,6 +538,20 @@ vq_count_back(struct iovtee_rxvq *vq, uint16_t head,
     buf->copied = false;
 }
 
+/* The shell of buffer 'head', which the guest has back for long, is home. */
+static void
+vq_bury(struct iovtee_rxvq *vq, uint16_t head)
+    OVS_REQUIRES(vq->lock)
+{
+    struct iovtee_buf *buf = &vq->bufs[head];
+
+    if (buf->held) {
+        iovtee_loan_add(&vq->lent_by[head]->n_nic, -1);
+    }
+    buf->orphan = buf->held = false;
+    vq->n_orphans--;
+}
+
 /* The mempool's callback for shells that were freed. */
 void
 iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n)
@@ -545,8 +564,7 @@ iovtee_rxvq_home(void *vq_, void *const *objs, unsigned int n)
         enum iovtee_place place = iovtee_ledger_place(&vq->ledger, head);
 
         if (OVS_UNLIKELY(vq->bufs[head].orphan)) {
-            vq->bufs[head].orphan = false;
-            vq->n_orphans--;
+            vq_bury(vq, head);
         } else if (OVS_LIKELY(place == IOVTEE_SWITCH
                               || place == IOVTEE_NIC)) {
             iovtee_ledger_move(&vq->ledger, head, place, IOVTEE_IDLE);

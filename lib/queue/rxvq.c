@@ -499,6 +499,7 @@ vq_forget_buffers(struct iovtee_rxvq *vq, bool give)
         if (place != IOVTEE_IDLE) {
             iovtee_rxvq_mark_lent(vq, head);
             vq->bufs[head].orphan = true;
+            vq->bufs[head].held = place == IOVTEE_NIC;
             vq->n_orphans++;
         }
         if (!give) {

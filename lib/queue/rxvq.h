@@ -249,7 +249,8 @@ struct iovtee_buf {
     uint8_t *va;                /* The descriptor's buffer, if simple. */
     uint32_t len;               /* Bytes of it that may be used, 0 if it is
                                  * not simple. */
-    bool orphan;                /* Was it out when the queue finished? */
+    bool orphan : 1;            /* Was it out when the queue finished... */
+    bool held : 1;              /* ...and is it in a NIC since before? */
     bool copied;                /* In IOVTEE_SWITCH: did the guest get a copy
                                  * of the frame? */
 

@@ -447,6 +447,47 @@ test_keeper_of_two(void)
     }
 }
 
+/* A guest whose buffers the driver has kept is gone.  What the NIC receives
+ * into them then is dropped, and when all are home nobody waits any more. */
+static void
+test_keeper_finished(void)
+{
+    const struct fake_driver d = { .refill = FAKE_BULK,
+                                   .release = FAKE_NEVER };
+    struct iovtee_rxvq_counters *counters;
+    uint16_t last_avail, last_used;
+    struct iovtee_rxvq *vq;
+    uint32_t n_guest;
+    struct rig rig;
+
+    rig_init(&rig, &d, 1, 128, 256);
+    vq = rig.lanes[0].guest.vq;
+    counters = &vq->counters;
+    rig_attach(&rig);
+    rig_run(&rig, 200);
+    rig_detach(&rig, 0x1);
+    n_guest = rxq_info(&rig, 0).n_guest;
+    CHECK(n_guest > BURST);
+    iovtee_rxvq_suspend(vq);
+    iovtee_rxvq_finish(vq, &last_avail, &last_used);
+    CHECK(vq->n_orphans == n_guest);
+
+    rig_reconfigure(&rig, 1, 128);
+    lane_wire(&rig, &rig.lanes[0], BURST);
+    CHECK(lane_poll(&rig, &rig.lanes[0]) == 0);
+    CHECK(counters->dropped[IOVTEE_DROP_STOPPED] == BURST);
+    CHECK(vq->n_orphans == n_guest - BURST);
+    CHECK(rxq_info(&rig, 0).n_guest == n_guest - BURST);
+
+    fake_eth_close();
+    CHECK(!vq->n_orphans && !rxq_info(&rig, 0).n_guest);
+    CHECK(!vq->ledger.n_violations);
+    CHECK(ovs_refcount_read(&vq->ref_cnt) == 2);
+    rig_detach(&rig, 0x1);
+    CHECK(ovs_refcount_read(&vq->ref_cnt) == 1);
+    rig_destroy(&rig);
+}
+
 /* A device that does not start again is tried again.  Polls between do not
  * make it want buffers that the guest does not have. */
 static void
@@ -576,6 +617,7 @@ main(int argc, char *argv[])
         { "send", test_send },
         { "keeper", test_keeper },
         { "keeper-of-two", test_keeper_of_two },
+        { "keeper-finished", test_keeper_finished },
         { "restart-fails", test_restart_fails },
         { "in-vain", test_reconfigured_in_vain },
         { "setup-fails", test_setup_fails },

@@ -51,6 +51,8 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 /* Buffers handled at a time. */
 #define BATCH 32
 
+static void vq_unlock(struct iovtee_rxvq *vq, bool may_interrupt)
+    OVS_RELEASES(vq->lock);
 static unsigned int vq_fetch(struct iovtee_rxvq *vq, unsigned int want)
     OVS_REQUIRES(vq->lock);
 static void vq_copy_late(struct iovtee_rxvq *vq) OVS_REQUIRES(vq->lock);
@@ -73,7 +75,10 @@ static bool vq_normalise(struct iovtee_rxvq *vq, struct rte_mbuf *)
  * if there seem to be fewer.  Each of them counts as part of 'loan', which is
  * one of the queue's.  Returns the number of buffers lent.  If that is less
  * than 'n', stores in '*unfit' whether there would have been more, had they
- * been fit for the NIC. */
+ * been fit for the NIC.
+ *
+ * Does not interrupt the guest, though another thread may just have delivered
+ * something silently: the caller holds what others want. */
 unsigned int
 iovtee_rxvq_post(struct iovtee_rxvq *vq, void *objs[], unsigned int n,
                  bool all, uint32_t max_frame, struct iovtee_loan *loan,
@@ -99,7 +104,7 @@ iovtee_rxvq_post(struct iovtee_rxvq *vq, void *objs[], unsigned int n,
         goto out;
     }
     if (OVS_UNLIKELY(iovtee_vring_is_logged(&vq->vring))) {
-        iovtee_rxvq_unlock(vq);
+        vq_unlock(vq, false);
         *unfit = true;
         return 0;
     }
@@ -129,7 +134,7 @@ iovtee_rxvq_post(struct iovtee_rxvq *vq, void *objs[], unsigned int n,
     iovtee_loan_add(&loan->n_nic, got);
 out:
     *unfit = iovtee_rxvq_is_unfit(vq);
-    iovtee_rxvq_unlock(vq);
+    vq_unlock(vq, false);
     return got;
 }
 
@@ -258,10 +263,10 @@ iovtee_rxvq_break(struct iovtee_rxvq *vq, enum iovtee_vring_fault fault)
 }
 
 /* Releases the lock of 'vq' and does what must not be done under it: it
- * interrupts the guest, if that is due, and says in the log, once per ring, if
- * the guest was found to have broken it. */
-void
-iovtee_rxvq_unlock(struct iovtee_rxvq *vq)
+ * interrupts the guest, if that is due and 'may_interrupt', and says in the
+ * log, once per ring, if the guest was found to have broken it. */
+static void
+vq_unlock(struct iovtee_rxvq *vq, bool may_interrupt)
 {
     enum iovtee_vring_fault fault = vq->vring.fault;
     bool report = OVS_UNLIKELY(fault != IOVTEE_FAULT_NONE) && !vq->reported;
@@ -271,7 +276,7 @@ iovtee_rxvq_unlock(struct iovtee_rxvq *vq)
         vq->reported = true;
         vq->counters.faults[fault]++;
     }
-    if (vq->notify) {
+    if (vq->notify && may_interrupt) {
         vq->notify = false;
         if (vq->notifier) {
             notifier = iovtee_notifier_ref(vq->notifier);
@@ -289,6 +294,13 @@ iovtee_rxvq_unlock(struct iovtee_rxvq *vq)
                      "the queue receives nothing until the guest resets it",
                      vq->port, vq->q, iovtee_vring_fault_text(fault));
     }
+}
+
+/* Releases the lock of 'vq', and interrupts the guest if that is due. */
+void
+iovtee_rxvq_unlock(struct iovtee_rxvq *vq)
+{
+    vq_unlock(vq, true);
 }
 
 /* Takes up to 'want' buffers that the guest made available and sorts them by

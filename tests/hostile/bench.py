@@ -52,8 +52,7 @@ class Bench:
         if self.guest:
             self.guest.close()
         self.guest = Guest(os.path.join(self.switch.run, "vm0"), **kwargs)
-        self.guest.is_gone = lambda: (
-            "not connected" in self.switch.show("vm0"))
+        self.guest.is_gone = lambda: not self.switch.is_connected("vm0")
         return self.guest
 
     def start(self):

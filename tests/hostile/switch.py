@@ -84,6 +84,12 @@ class Switch:
     def show(self, port):
         return self.appctl("iovtee/show", port)
 
+    def is_connected(self, port):
+        """Does the port have a guest?  (Before the last ring of one that goes
+        is stopped there may be other lines that say "not connected".)"""
+        return re.search(r"^  socket: .*, connected$", self.show(port),
+                         re.MULTILINE) is not None
+
     def number(self, port, regex):
         """The sum of all numbers that 'regex' matches."""
         return sum(int(n) for n in re.findall(regex, self.show(port)))
@@ -175,10 +181,13 @@ class Switch:
 class Nic:
     """The NIC of a port, a model."""
 
-    def __init__(self, switch, port="nic0", stream=1000):
+    def __init__(self, switch, port="nic0", stream=1000, control=None):
         self.stream = stream    # Number of the last one.
         self.path = os.path.join(switch.run, "nm")
-        self.reconnect()
+        if control:
+            self.control = control
+        else:
+            self.reconnect()
         self.dev = "net_nicmodel_" + port
 
     def reconnect(self):

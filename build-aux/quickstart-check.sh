@@ -160,6 +160,8 @@ suite_files () {
         check-pci-*)
             echo "$1/tests/pci-results/${suite_nic:-igb}/system-pci-testsuite"
             ;;
+        check-hostile-ovs)
+            echo "$1/ovs-sanitizers/tests/system-iovtee-testsuite" ;;
         check-tsan) echo "$1/tsan/tests/testsuite" ;;
         *) echo "$1/tests/testsuite" ;;
     esac
@@ -370,6 +372,8 @@ nightly () {
     suite_jobs=$system_jobs
     suite "System tests" "$build" check-system
     suite "System tests, $checked" "$build_sanitizers" check-system
+    suite "System tests of hostile guests, Open vSwitch checked, too" "$build" \
+        check-hostile-ovs
     suite_jobs=1
     suite "System tests, long forms" "$build" check-long
     for nic in $(make -s -C "$build" print-pci-nics); do

@@ -200,8 +200,9 @@ AC_DEFUN([IOVTEE_ENABLE_WERROR],
    AS_IF([test "$enable_Werror" != no], [IOVTEE_WERROR=-Werror])
    AC_SUBST([IOVTEE_WERROR])])
 
-# The sanitizers watch our own code only.  Open vSwitch and DPDK stay as they
-# are, so one build of Open vSwitch serves a build with and one without.
+# The sanitizers watch our own code only, unless somebody asks for more.  Open
+# vSwitch and DPDK stay as they are, so one build of Open vSwitch serves a build
+# with and one without.
 AC_DEFUN([IOVTEE_ENABLE_SANITIZERS],
   [AC_ARG_ENABLE([sanitizers],
      [AS_HELP_STRING([--enable-sanitizers@<:@=KIND@:>@],
@@ -234,7 +235,26 @@ AC_DEFUN([IOVTEE_ENABLE_SANITIZERS],
       CFLAGS=$iovtee_saved_CFLAGS])
    AC_SUBST([SANITIZER_CFLAGS])
    AC_SUBST([SANITIZERS], [$enable_sanitizers])
-   AM_CONDITIONAL([FUZZER], [test "$enable_sanitizers" = fuzzer])])
+   AM_CONDITIONAL([FUZZER], [test "$enable_sanitizers" = fuzzer])
+   IOVTEE_ENABLE_OVS_SANITIZERS])
+
+# Undefined behavior is not looked for in Open vSwitch, which has some that is
+# harmless.
+AC_DEFUN([IOVTEE_ENABLE_OVS_SANITIZERS],
+  [AC_ARG_ENABLE([ovs-sanitizers],
+     [AS_HELP_STRING([--enable-ovs-sanitizers],
+        [compile Open vSwitch for AddressSanitizer as well; goes with
+         --enable-sanitizers, and without --with-ovs-build])],
+     [], [enable_ovs_sanitizers=no])
+   OVS_SANITIZER_CFLAGS=
+   AS_IF([test "$enable_ovs_sanitizers" != no],
+     [AS_CASE([$enable_sanitizers,$with_ovs_build],
+        [yes,no | address,no], [],
+        [AC_MSG_ERROR([--enable-ovs-sanitizers goes with ]dnl
+[--enable-sanitizers, and without --with-ovs-build])])
+      OVS_SANITIZER_CFLAGS="-fsanitize=address -fno-omit-frame-pointer"])
+   AC_SUBST([OVS_SANITIZER_CFLAGS])
+   AC_SUBST([OVS_SANITIZERS], [$enable_ovs_sanitizers])])
 
 # IOVTEE_CC_FLAG(VARIABLE, FLAG)
 #

@@ -24,11 +24,13 @@
  * A test program consists of commands, each of which is a test: it prints what
  * its .at file expects and returns, or fails a CHECK(). */
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define ARRAY_SIZE(ARRAY) (sizeof (ARRAY) / sizeof (ARRAY)[0])
 
@@ -43,6 +45,12 @@
 /* Exit status that makes Autotest skip a test. */
 #define UNIT_SKIP 77
 
+/* Where unit_random() begins: another number in each run, unless the
+ * environment's UNIT_SEED has one, which is to be seen in file "seed" of a
+ * test that failed; or a constant in programs without unit_main(), as fuzzers
+ * are, which must do the same in each run. */
+static uint64_t unit_seed = UINT64_C(0x9e3779b97f4a7c15);
+
 /* Ends the program, with a message and a core dump if these are enabled,
  * unless COND is true.  A fuzzer sees it, too. */
 #define CHECK(COND)                                                         \
@@ -52,7 +60,8 @@ static inline void __attribute__((__noreturn__))
 unit_fail(const char *file, int line, const char *cond)
 {
     fflush(stdout);
-    fprintf(stderr, "%s:%d: check failed: %s\n", file, line, cond);
+    fprintf(stderr, "%s:%d: check failed: %s (UNIT_SEED=%"PRIu64")\n", file,
+            line, cond, unit_seed);
     abort();
 }
 
@@ -61,6 +70,24 @@ struct unit_command {
     void (*run)(void);
 };
 
+static inline void
+unit_choose_seed(void)
+{
+    const char *given = getenv("UNIT_SEED");
+    struct timespec now;
+    FILE *file;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    unit_seed = (given ? strtoull(given, NULL, 10)
+                 : (uint64_t) now.tv_sec * 1000000007 + now.tv_nsec);
+    unit_seed += !unit_seed;    /* Nothing ever follows 0. */
+    file = fopen("seed", "w");
+    if (file) {
+        fprintf(file, "UNIT_SEED=%"PRIu64"\n", unit_seed);
+        fclose(file);
+    }
+}
+
 /* Runs the command that 'argv' names, and returns the exit status. */
 static inline int
 unit_main(int argc, char *argv[], const struct unit_command commands[],
@@ -68,6 +95,7 @@ unit_main(int argc, char *argv[], const struct unit_command commands[],
 {
     for (size_t i = 0; argc == 2 && i < n; i++) {
         if (!strcmp(argv[1], commands[i].name)) {
+            unit_choose_seed();
             commands[i].run();
             return 0;
         }
@@ -80,13 +108,16 @@ unit_main(int argc, char *argv[], const struct unit_command commands[],
     return 2;
 }
 
-/* Returns a number that looks random and is the same in every run, and in
- * every thread. */
+/* Returns a number that looks random.  What follows what is the same in every
+ * thread. */
 static inline uint32_t
 unit_random(void)
 {
-    static _Thread_local uint64_t state = UINT64_C(0x9e3779b97f4a7c15);
+    static _Thread_local uint64_t state;
 
+    if (!state) {
+        state = unit_seed;
+    }
     state ^= state << 13;
     state ^= state >> 7;
     state ^= state << 17;

@@ -24,10 +24,13 @@
 
 #include <errno.h>
 #include <rte_errno.h>
+#include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
+#include "openvswitch/thread.h"
 #include "openvswitch/util.h"
+#include "ovs-thread.h"
 #include "util.h"
 
 #define POOL_OPS_NAME "iovtee"
@@ -37,11 +40,22 @@ struct pool {
     const struct iovtee_pool_ops *ops;
     void *aux;                  /* For 'ops'. */
     bool ready;                 /* Fully populated? */
+    bool is_feed;
 };
 
 /* What the last home, which is there as long as the process, has as 'pool'.
  * Its mempool is in memory of DPDK's, where leak checkers do not look. */
 static void *volatile last_home OVS_UNUSED;
+
+/* What all feeds are copies of.  A mempool takes two of DPDK's memzones, of
+ * which there are few (2560, and drivers take one for each ring), while NICs
+ * can have many queues.  As nobody ever gets the element of a feed, all can
+ * have the same.
+ *
+ * 'model' is written once, with the mutex, and then stays. */
+static struct ovs_mutex model_mutex = OVS_MUTEX_INITIALIZER;
+static struct rte_mempool *model OVS_GUARDED_BY(model_mutex);
+static void *volatile model_pool OVS_UNUSED;    /* See 'last_home'. */
 
 static struct rte_mempool *create_one(const char *name,
                                       unsigned int elt_size,
@@ -56,6 +70,8 @@ static struct rte_mempool *create_empty(const char *name,
                                         int socket_id,
                                         const struct iovtee_pool_ops *,
                                         void *aux);
+static void set_room(struct rte_mempool *, unsigned int data_room,
+                     unsigned int priv_size);
 
 /* Creates a pool that mbufs of the caller's come home to, of which each has
  * 'elt_size' bytes with its struct rte_mbuf.  'name' must be unique in the
@@ -79,18 +95,63 @@ iovtee_pool_create_home(const char *name, unsigned int elt_size,
     return mp;
 }
 
+/* Returns what feeds are copies of, or NULL with 'rte_errno' set. */
+static struct rte_mempool *
+get_model(void)
+{
+    static const struct iovtee_pool_ops no_ops;
+    struct rte_mempool *mp;
+
+    ovs_mutex_lock(&model_mutex);
+    if (!model) {
+        model = create_one("iovtee-feeds", sizeof(struct rte_mbuf), 0, 0,
+                           SOCKET_ID_ANY, &no_ops, NULL);
+        model_pool = model ? model->pool_config : NULL;
+    }
+    mp = model;
+    ovs_mutex_unlock(&model_mutex);
+    return mp;
+}
+
 /* Creates a feed whose mbufs, wherever they come from, have room for at least
  * 'data_room' bytes, headroom included: drivers derive the length that they
- * tell the hardware from it.
+ * tell the hardware from it.  'name' is for people, and shorter than
+ * RTE_MEMPOOL_NAMESIZE.
  *
- * Returns the pool, or NULL with 'rte_errno' set. */
+ * Returns the pool, which rte_mempool_lookup() does not find, or NULL with
+ * 'rte_errno' set. */
 struct rte_mempool *
 iovtee_pool_create_feed(const char *name, unsigned int data_room,
                         int socket_id, const struct iovtee_pool_ops *ops,
                         void *aux)
 {
-    return create_one(name, sizeof(struct rte_mbuf), data_room, 0, socket_id,
-                      ops, aux);
+    const struct rte_mempool *from = get_model();
+    struct rte_mempool *mp;
+    struct pool *pool;
+    size_t size;
+
+    if (!from) {
+        return NULL;
+    }
+    size = (RTE_MEMPOOL_HEADER_SIZE(from, from->cache_size)
+            + from->private_data_size);
+    mp = rte_malloc_socket(name, size, RTE_CACHE_LINE_SIZE, socket_id);
+    if (!mp) {
+        rte_errno = ENOMEM;
+        return NULL;
+    }
+
+    pool = xzalloc(sizeof *pool);
+    pool->ops = ops;
+    pool->aux = aux;
+    pool->ready = pool->is_feed = true;
+
+    memcpy(mp, from, size);
+    ovs_strlcpy(mp->name, name, sizeof mp->name);
+    mp->socket_id = socket_id;
+    mp->pool_config = mp->pool_data = pool;
+    set_room(mp, data_room, 0);
+    return mp;
 }
 
 /* Destroys 'mp', which no driver may use any more and of which no element may
@@ -104,7 +165,11 @@ iovtee_pool_destroy(struct rte_mempool *mp)
 
         /* DPDK takes every element out, but those are elsewhere. */
         pool->ops = &no_ops;
-        rte_mempool_free(mp);
+        if (pool->is_feed) {
+            rte_free(mp);
+        } else {
+            rte_mempool_free(mp);
+        }
         free(pool);
     }
 }
@@ -142,12 +207,12 @@ create_empty(const char *name, unsigned int elt_size, unsigned int data_room,
              unsigned int priv_size, int socket_id,
              const struct iovtee_pool_ops *ops, void *aux)
 {
-    struct rte_pktmbuf_pool_private *priv;
     struct rte_mempool *mp;
     struct pool *pool;
     int ret;
 
-    mp = rte_mempool_create_empty(name, 1, elt_size, 0, sizeof *priv,
+    mp = rte_mempool_create_empty(name, 1, elt_size, 0,
+                                  sizeof(struct rte_pktmbuf_pool_private),
                                   socket_id, 0);
     if (!mp) {
         return NULL;
@@ -164,11 +229,20 @@ create_empty(const char *name, unsigned int elt_size, unsigned int data_room,
         return NULL;
     }
 
-    priv = rte_mempool_get_priv(mp);
+    set_room(mp, data_room, priv_size);
+    return mp;
+}
+
+/* Says what the mbufs of 'mp' have room for. */
+static void
+set_room(struct rte_mempool *mp, unsigned int data_room,
+         unsigned int priv_size)
+{
+    struct rte_pktmbuf_pool_private *priv = rte_mempool_get_priv(mp);
+
     memset(priv, 0, sizeof *priv);
     priv->mbuf_data_room_size = data_room;
     priv->mbuf_priv_size = priv_size;
-    return mp;
 }
 
 static int

@@ -31,7 +31,8 @@
  *    - A *feed* has no elements to give.  It is what a NIC's receive queue is
  *      set up with: each allocation asks 'get', which answers with shells or
  *      with mbufs of any other pool.  Every mbuf is freed to the pool that it
- *      belongs to, so nothing ever comes back to a feed.
+ *      belongs to, so nothing ever comes back to a feed.  Each queue has one
+ *      of its own, but all of them together take two of DPDK's memzones.
  *
  * Neither has a per-lcore cache, so each allocation and each free reaches the
  * callbacks at once.

@@ -34,7 +34,7 @@
 #include "compat/dpdk.h"
 #include "nm-ring.h"
 
-#define NM_MAX_DEVS 16
+#define NM_MAX_DEVS 32
 #define NM_MAX_QUEUES 32
 #define NM_RETA_SIZE 128
 #define NM_RSS_KEY_LEN 40

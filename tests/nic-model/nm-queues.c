@@ -26,6 +26,7 @@
 #include <ethdev_driver.h>
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
+#include <rte_memzone.h>
 
 #include "nm-dev.h"
 #include "nm-engine.h"
@@ -37,11 +38,31 @@ zalloc(size_t size, unsigned int socket_id)
                               socket_id);
 }
 
+/* Reserves a ring of 'n_desc' descriptors in a memzone of its own, as drivers
+ * of hardware do, so that as few of them can be had.  Returns NULL if there is
+ * none. */
+static const struct rte_memzone *
+ring_reserve(const struct rte_eth_dev *eth, const char *kind, uint16_t id,
+             uint16_t n_desc, unsigned int socket_id)
+{
+    const struct rte_memzone *mz;
+    char name[RTE_MEMZONE_NAMESIZE];
+
+    snprintf(name, sizeof name, "nicmodel_%u_%s_%u", eth->data->port_id, kind,
+             id);
+    mz = rte_memzone_reserve_aligned(name, n_desc * sizeof(struct nm_desc),
+                                     socket_id, 0, RTE_CACHE_LINE_SIZE);
+    if (mz) {
+        memset(mz->addr, 0, mz->len);
+    }
+    return mz;
+}
+
 static void
 rxq_free(struct nm_rxq *q)
 {
     if (q) {
-        rte_free(q->ring);
+        rte_memzone_free(q->ring_mz);
         rte_free(q->mbufs);
         rte_free(q->slots);
         rte_free(q);
@@ -52,7 +73,7 @@ static void
 txq_free(struct nm_txq *q)
 {
     if (q) {
-        rte_free(q->ring);
+        rte_memzone_free(q->ring_mz);
         rte_free(q->mbufs);
         rte_free(q->sums);
         rte_free(q);
@@ -114,13 +135,14 @@ nm_rx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t n_desc,
     if (!q) {
         return -ENOMEM;
     }
-    q->ring = zalloc(n_desc * sizeof *q->ring, socket_id);
+    q->ring_mz = ring_reserve(eth, "rx", id, n_desc, socket_id);
     q->mbufs = zalloc(n_desc * sizeof *q->mbufs, socket_id);
     q->slots = zalloc(n_desc * sizeof *q->slots, socket_id);
-    if (!q->ring || !q->mbufs || !q->slots) {
+    if (!q->ring_mz || !q->mbufs || !q->slots) {
         rxq_free(q);
         return -ENOMEM;
     }
+    q->ring = q->ring_mz->addr;
     q->dev = dev;
     q->id = id;
     q->n_desc = n_desc;
@@ -155,13 +177,14 @@ nm_tx_queue_setup(struct rte_eth_dev *eth, uint16_t id, uint16_t n_desc,
     if (!q) {
         return -ENOMEM;
     }
-    q->ring = zalloc(n_desc * sizeof *q->ring, socket_id);
+    q->ring_mz = ring_reserve(eth, "tx", id, n_desc, socket_id);
     q->mbufs = zalloc(n_desc * sizeof *q->mbufs, socket_id);
     q->sums = zalloc(n_desc * sizeof *q->sums, socket_id);
-    if (!q->ring || !q->mbufs || !q->sums) {
+    if (!q->ring_mz || !q->mbufs || !q->sums) {
         txq_free(q);
         return -ENOMEM;
     }
+    q->ring = q->ring_mz->addr;
     q->dev = dev;
     q->id = id;
     q->n_desc = n_desc;

@@ -74,6 +74,7 @@ struct nm_slot {
 struct nm_rxq {
     /* Constant while the queue is started. */
     struct nm_dev *dev;
+    const struct rte_memzone *ring_mz;
     struct nm_desc *ring;
     struct rte_mbuf **mbufs;
     struct nm_slot *slots;
@@ -106,6 +107,7 @@ struct nm_rxq {
 
 struct nm_txq {
     struct nm_dev *dev;
+    const struct rte_memzone *ring_mz;
     struct nm_desc *ring;
     struct rte_mbuf **mbufs;
     uint64_t *sums;             /* Check mode: of each piece of a frame. */

@@ -24,10 +24,12 @@
 
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
+#include <rte_mempool.h>
 #include <rte_memzone.h>
 
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
+#include "queue/pool.h"
 #include "seq.h"
 #include "util.h"
 #include "rxvq-fixture.h"
@@ -222,6 +224,55 @@ test_many(void)
     vq_fixture_destroy(&f);
 }
 
+static int
+get_aux(void *aux, void **objs, unsigned int n)
+{
+    for (unsigned int i = 0; i < n; i++) {
+        objs[i] = aux;
+    }
+    return 0;
+}
+
+/* So do the feeds of as many receive queues of NICs.  Each asks its own
+ * queue. */
+static void
+test_feeds(void)
+{
+    static const struct iovtee_pool_ops ops = { .get = get_aux };
+    static struct rte_mempool *feeds[N_QUEUES];
+    static char queues[N_QUEUES];
+    unsigned int n = 0;
+    size_t before = 0;
+
+    for (size_t i = 0; i < N_QUEUES; i++) {
+        char name[RTE_MEMPOOL_NAMESIZE];
+
+        snprintf(name, sizeof name, "feed-%"PRIuSIZE, i);
+        feeds[i] = iovtee_pool_create_feed(name, 1000 + i, 0, &ops,
+                                           &queues[i]);
+        CHECK(feeds[i] && !strcmp(feeds[i]->name, name));
+        if (!i) {
+            n = n_memzones();
+            before = heap_used();
+        }
+    }
+    CHECK(n_memzones() == n);
+
+    for (size_t i = 0; i < N_QUEUES; i++) {
+        void *objs[2];
+
+        CHECK(rte_pktmbuf_data_room_size(feeds[i]) == 1000 + i);
+        CHECK(!rte_pktmbuf_priv_size(feeds[i]));
+        CHECK(!rte_mempool_get_bulk(feeds[i], objs, 2));
+        CHECK(objs[0] == &queues[i] && objs[1] == &queues[i]);
+    }
+    for (size_t i = N_QUEUES; i-- > 1;) {
+        iovtee_pool_destroy(feeds[i]);
+    }
+    CHECK(heap_used() == before);
+    iovtee_pool_destroy(feeds[0]);
+}
+
 /* Without memory packets are copied, which is counted; with memory again they
  * are not. */
 static void
@@ -261,6 +312,7 @@ main(int argc, char *argv[])
 {
     static const struct unit_command commands[] = {
         { "come-and-go", test_come_and_go },
+        { "feeds", test_feeds },
         { "late-packet", test_late_packet },
         { "many", test_many },
         { "no-memory", test_no_memory },

@@ -40,6 +40,7 @@ struct iovtee_guest_port {
     bool tx_zero_copy;
     unsigned int tx_zero_copy_min;
     int max_retries;
+    unsigned int memory_max;    /* MiB, 0 for no limit. */
 
     int mtu, requested_mtu;
     int socket_id;              /* NUMA node. */

@@ -229,6 +229,27 @@ apply_tx_zero_copy(struct iovtee_guest_port *port, const struct smap *args,
     iovtee_guest_set_tx_zero_copy(port->guest, port->tx_zero_copy, n);
 }
 
+/* Applies how much memory 'args' says that the guest may have, as the function
+ * above does. */
+static void
+apply_memory_max(struct iovtee_guest_port *port, const struct smap *args,
+                 char **remark)
+{
+    const char *max = smap_get(args, "guest-memory-max");
+    unsigned int mib = 0;
+
+    if (max && (!str_to_uint(max, 10, &mib) || !mib)) {
+        mib = port->memory_max;
+        if (!*remark) {
+            *remark = xasprintf("guest-memory-max '%s' is not a number of "
+                                "MiB; what was set before is in effect", max);
+        }
+    }
+    port->memory_max = mib;
+    iovtee_guest_set_max_memory(port->guest,
+                                mib ? (uint64_t) mib << 20 : UINT64_MAX);
+}
+
 /* Applies the options in 'args' that need no reconfiguration.  Returns 0 if
  * successful, with a sentence in '*errp' if there is anything that the user
  * should know; otherwise a positive errno value, '*errp' says why, and nothing
@@ -238,9 +259,9 @@ apply_config(struct netdev_iovtee *dev, struct iovtee_guest_port *port,
              const struct smap *args, char **errp)
 {
     static const char *const known[] = {
-        "n_rxq", "peer", "peer-rxq", "peer-rxq-exposes-frames",
-        "rx-zero-copy", "tx-retries-max", "tx-zero-copy",
-        "tx-zero-copy-min", "vhost-server-path",
+        "guest-memory-max", "n_rxq", "peer", "peer-rxq",
+        "peer-rxq-exposes-frames", "rx-zero-copy", "tx-retries-max",
+        "tx-zero-copy", "tx-zero-copy-min", "vhost-server-path",
     };
     const char *zero_copy = smap_get_def(args, "rx-zero-copy", "true");
     const char *exposes = smap_get_def(args, "peer-rxq-exposes-frames",
@@ -273,6 +294,7 @@ apply_config(struct netdev_iovtee *dev, struct iovtee_guest_port *port,
                                               ARRAY_SIZE(known));
     }
     apply_tx_zero_copy(port, args, &remark);
+    apply_memory_max(port, args, &remark);
     atomic_store_relaxed(&port->guest->max_retries, max_retries);
     port->max_retries = max_retries;
     free(port->rx_zero_copy);
@@ -501,6 +523,9 @@ guest_get_config(const struct netdev *netdev, struct smap *args)
     }
     if (peer) {
         smap_add_nocopy(args, xstrdup("peer"), peer);
+    }
+    if (port->memory_max) {
+        smap_add_format(args, "guest-memory-max", "%u", port->memory_max);
     }
     smap_add(args, "rx-zero-copy", port->rx_zero_copy);
     smap_add_format(args, "tx-retries-max", "%d", port->max_retries);

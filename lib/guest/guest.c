@@ -70,6 +70,7 @@ iovtee_guest_create(struct netdev *netdev)
     guest->netdev = netdev;
     guest->tee = iovtee_tee_create(netdev_get_name(netdev));
     iovtee_qos_init(&guest->qos, netdev_get_name(netdev));
+    guest->max_memory = UINT64_MAX;
     atomic_init(&guest->up, false);
     atomic_init(&guest->max_retries, 0);
     atomic_init(&guest->zero_copy, true);
@@ -121,6 +122,7 @@ iovtee_guest_open(struct iovtee_guest *guest, const char *path, bool server,
         .path = path,
         .server = server,
         .tso = userspace_tso_enabled(),
+        .max_memory = guest->max_memory,
         .ops = &iovtee_guest_session_ops__,
         .aux = guest,
     };
@@ -207,6 +209,15 @@ iovtee_guest_set_zero_copy(struct iovtee_guest *guest, bool zero_copy,
 
     /* Now the NIC must give back what it has, or may have it. */
     iovtee_tee_set_enabled(guest->tee, zero_copy);
+}
+
+/* Has guests with more than 'bytes' of memory refused from now on.  It is as
+ * much as this machine has from creation on.  For the main thread. */
+void
+iovtee_guest_set_max_memory(struct iovtee_guest *guest, uint64_t bytes)
+{
+    guest->max_memory = bytes;
+    iovtee_session_set_max_memory(guest->session, bytes);
 }
 
 /* Sets whether a NIC may read what the guest sends, if that is frames of at

@@ -96,6 +96,7 @@ struct iovtee_guest {
     char *inflight_path;        /* Its file, or NULL. */
     struct rte_mempool *mp;     /* For packets from the guest, or NULL. */
     uint32_t max_packet_len;    /* Bytes, Ethernet header included. */
+    uint64_t max_memory;        /* See iovtee_session_set_max_memory(). */
 
     atomic_bool up;             /* Administrative state. */
     atomic_int max_retries;     /* See iovtee_rxvq_deliver(). */
@@ -134,6 +135,7 @@ struct iovtee_guest *iovtee_guest_create(struct netdev *);
 void iovtee_guest_destroy(struct iovtee_guest *);
 int iovtee_guest_open(struct iovtee_guest *, const char *path, bool server,
                       char **errp);
+void iovtee_guest_set_max_memory(struct iovtee_guest *, uint64_t bytes);
 void iovtee_guest_set_zero_copy(struct iovtee_guest *, bool zero_copy,
                                 bool always);
 

@@ -200,11 +200,14 @@ is_bad(const struct iovtee_session *s, const uint8_t *msg)
 {
     bool log = s->request == REQ_SET_LOG_BASE;
     const char *problem = NULL;
+    uint64_t max;
 
     if (log) {
         problem = session_message_check_log__(msg);
     } else if (s->request == REQ_SET_MEM_TABLE && mem_table_differs(s, msg)) {
-        problem = session_message_check_table__(msg);
+        atomic_read_relaxed(&CONST_CAST(struct iovtee_session *,
+                                        s)->max_memory, &max);
+        problem = session_message_check_table__(msg, max);
         if (problem) {
             COVERAGE_INC(iovtee_session_bad_table);
         }

@@ -136,7 +136,7 @@ machine_memory(void)
  *
  * A file may be sparse, and as large as its owner says; but all of it is
  * mapped for us, and for NICs all of it is made present.  Honest guests do not
- * have more than the machine. */
+ * have more than the machine, nor more than the user says. */
 static const char *
 check_region(const struct msg_mem_region *r, int fd, uint64_t *budget)
 {
@@ -153,7 +153,8 @@ check_region(const struct msg_mem_region *r, int fd, uint64_t *budget)
         return "a region's file is neither on hugetlbfs nor on tmpfs";
     }
     if (size > *budget) {
-        return "the regions are larger than this machine's memory";
+        return "the regions are larger than guest-memory-max, or than this "
+               "machine's memory";
     }
     *budget -= size;
 
@@ -165,12 +166,13 @@ check_region(const struct msg_mem_region *r, int fd, uint64_t *budget)
     return NULL;
 }
 
-/* Returns what is wrong with the memory table in 'msg', NULL if nothing is or
- * if librte_vhost will refuse it in good order. */
+/* Returns what is wrong with the memory table in 'msg', of which 'max' bytes
+ * are allowed, NULL if nothing is or if librte_vhost will refuse it in good
+ * order. */
 const char *
-session_message_check_table__(const uint8_t *msg)
+session_message_check_table__(const uint8_t *msg, uint64_t max)
 {
-    uint64_t budget = machine_memory();
+    uint64_t budget = MIN(max, machine_memory());
     const char *problem = NULL;
     struct msg_fds mf;
     uint32_t n;

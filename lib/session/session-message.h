@@ -71,7 +71,7 @@ struct msg_mem_region {
     uint64_t mmap_offset;
 };
 
-const char *session_message_check_table__(const uint8_t *msg);
+const char *session_message_check_table__(const uint8_t *msg, uint64_t max);
 const char *session_message_check_log__(const uint8_t *msg);
 bool session_message_close_fds__(uint8_t *msg);
 

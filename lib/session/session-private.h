@@ -122,6 +122,9 @@ struct iovtee_session {
     atomic_uint n_queues;
     atomic_int numa_id;
     ATOMIC(uint64_t) features;
+
+    /* What anybody may set. */
+    ATOMIC(uint64_t) max_memory;
     atomic_bool txq_enabled[IOVTEE_SESSION_MAX_QUEUES]; /* By the guest. */
 
     /* The device, for anybody but callbacks. */

@@ -200,6 +200,7 @@ session_create(const struct iovtee_session_config *config)
     atomic_init(&s->n_queues, 1);
     atomic_init(&s->numa_id, -1);
     atomic_init(&s->features, 0);
+    atomic_init(&s->max_memory, config->max_memory);
 
     ovs_mutex_init(&s->fsm_mutex);
     ovs_mutex_init(&s->api_mutex);
@@ -375,6 +376,17 @@ iovtee_session_is_connected(const struct iovtee_session *s)
             &CONST_CAST(struct iovtee_session *, s)->connected, &connected);
     }
     return connected;
+}
+
+/* Has memory tables of more than 'bytes' refused from now on, and in any case
+ * those that are larger than the memory of this machine.  Does nothing if 's'
+ * is NULL. */
+void
+iovtee_session_set_max_memory(struct iovtee_session *s, uint64_t bytes)
+{
+    if (s) {
+        atomic_store_relaxed(&s->max_memory, bytes);
+    }
 }
 
 /* Returns the number of queue pairs that the front-end has, at least 1.  It is

@@ -110,6 +110,7 @@ struct iovtee_session_config {
     const char *path;           /* Of the socket. */
     bool server;                /* Do we listen, or does the front-end? */
     bool tso;                   /* Offer TSO and checksums to the guest? */
+    uint64_t max_memory;        /* See iovtee_session_set_max_memory(). */
     const struct iovtee_session_ops *ops;
     void *aux;                  /* For 'ops'. */
 };
@@ -121,6 +122,7 @@ int iovtee_session_open(const struct iovtee_session_config *,
                         struct iovtee_session **, char **errp);
 void iovtee_session_close(struct iovtee_session *);
 void iovtee_session_close_all(void);
+void iovtee_session_set_max_memory(struct iovtee_session *, uint64_t bytes);
 
 /* A null session is one to which nobody ever connects. */
 bool iovtee_session_is_connected(const struct iovtee_session *);

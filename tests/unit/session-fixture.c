@@ -285,6 +285,7 @@ open_session(const char *path, bool server, bool tso)
         .path = path,
         .server = server,
         .tso = tso,
+        .max_memory = UINT64_MAX,
         .ops = &ops,
         .aux = &owner,
     };

@@ -560,7 +560,9 @@ vq_bury(struct iovtee_rxvq *vq, uint16_t head)
     if (buf->held) {
         iovtee_loan_add(&vq->lent_by[head]->n_nic, -1);
     }
-    buf->orphan = buf->held = false;
+    /* The frame went elsewhere after the guest was gone, or nowhere. */
+    vq->counters.exposed += !buf->copied;
+    buf->orphan = buf->held = buf->copied = false;
     vq->n_orphans--;
 }
 

@@ -501,6 +501,9 @@ vq_forget_buffers(struct iovtee_rxvq *vq, bool give)
             vq->bufs[head].orphan = true;
             vq->bufs[head].held = place == IOVTEE_NIC;
             vq->n_orphans++;
+
+            /* What the NIC keeps is no frame that anybody could read. */
+            vq->bufs[head].copied |= place != IOVTEE_SWITCH;
         }
         if (!give) {
             iovtee_ledger_move(&vq->ledger, head, place, IOVTEE_GUEST);

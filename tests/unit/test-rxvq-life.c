@@ -228,6 +228,9 @@ test_past(void)
     iovtee_rxvq_past_read(past, &sum);
     CHECK(sum.zero_copied == 1 && sum.dropped[IOVTEE_DROP_STOPPED] == 1);
 
+    /* One was dropped there, one elsewhere. */
+    CHECK(sum.exposed == 2);
+
     vq_fixture_destroy(&f);
     iovtee_rxvq_past_read(past, &sum);
     CHECK(sum.zero_copied == 2 && sum.dropped[IOVTEE_DROP_STOPPED] == 1);

@@ -98,6 +98,7 @@ EXTRA_DIST += \
 	$(TESTSUITE_AT) \
 	tests/hostile/README.rst \
 	tests/hostile/bench.py \
+	tests/hostile/crowd.py \
 	tests/hostile/endurance.py \
 	tests/hostile/flips.py \
 	tests/hostile/frame.py \
@@ -213,6 +214,19 @@ check-system-rest:
 	$(MAKE) check-system TESTSUITEFLAGS="-k !diversions,!hostile,!life,!sending \
 	    $(TESTSUITEFLAGS)"
 
+# Those of hostile guests, in a build of its own in the folder "ovs-sanitizers",
+# in which Open vSwitch is compiled for AddressSanitizer, too.
+check-hostile-ovs:
+	$(MKDIR_P) ovs-sanitizers
+	test -e ovs-sanitizers/Makefile || (cd ovs-sanitizers && \
+	    $(abs_top_srcdir)/configure -q CC="$(CC)" CFLAGS="-g -O1" LDFLAGS= \
+	        --enable-sanitizers --enable-ovs-sanitizers \
+	        $(if $(OVS_SOURCE),--with-ovs="$(OVS_SOURCE)") \
+	        --with-dpdk-source="$(if $(DPDK_SOURCE),$(DPDK_SOURCE),no)")
+	$(MAKE) -C ovs-sanitizers all
+	$(MAKE) -C ovs-sanitizers check-system RECHECK=$(RECHECK) \
+	    TESTSUITEFLAGS="-k hostile -k sending $(TESTSUITEFLAGS)"
+
 # Each system test, or those that TESTSUITEFLAGS choose, many times; see
 # luck.sh.  For a build with the sanitizers, call it there.
 LUCK_TIMES = 20
@@ -315,7 +329,7 @@ check-ovs-long: all
 	+$(OVS_TREE) check "$(MAKE)" long $(TESTSUITEFLAGS)
 
 clean-local:
-	-rm -rf bench-results fuzz tsan
+	-rm -rf bench-results fuzz ovs-sanitizers tsan
 	-rm -f tests/*.begun tests/*.lock tests/*.times
 	-rm -rf tests/testsuite.dir tests/testsuite.log
 	-rm -rf tests/build-testsuite.dir tests/build-testsuite.log
@@ -323,7 +337,7 @@ clean-local:
 	-rm -rf tests/system-iovtee-testsuite.dir
 	-rm -f tests/system-iovtee-testsuite.log
 
-.PHONY: check-build check-long check-luck check-nightly check-ovs \
+.PHONY: check-build check-hostile-ovs check-long check-luck check-nightly check-ovs \
 	check-ovs-long \
 	check-pci check-pci-matrix check-pci-no-iommu check-pci-quick check-system \
 	check-system-memory check-system-rest check-thread-safety check-tsan print-pci-nics

@@ -70,7 +70,7 @@ SOURCES = (
 
 def rewrite(guest):
     """Rewrites frames in the guest's buffers until it is killed."""
-    rng = random.Random(os.getpid())
+    rng = random.Random(random.random())
     memory = guest.data.map
     while True:
         ofs, data = rng.choice(REWRITES)
@@ -121,7 +121,7 @@ class Flapper:
         self.guest = bench.guest
         self.log = Log(bench.guest.memory)
         self.logging = False
-        self.rng = random.Random(1)
+        self.rng = random.Random(random.random())
 
     def index(self):
         return self.rng.choice((RX, TX))

@@ -32,6 +32,8 @@ BUF_SIZE = 2048
 TX_OFS = 768 << 10              # Of what is sent, in the region of the rings.
 HDR_LEN = 12
 
+PATIENCE = 3                    # Seconds until all is as it was, at most.
+
 
 class Failure(Exception):
     """The switch has done what it must not do."""
@@ -124,10 +126,13 @@ class Guest:
         return self.front_end.ack(protocol.SET_MEM_TABLE, mem_table(regions),
                                   [r.fd for r in regions])
 
+    def ring_of(self, index):
+        return (self.rx, self.tx)[index]
+
     def set_vring(self, index, base=0):
         """Says all that there is to say about a ring."""
         fe = self.front_end
-        ring = (self.rx, self.tx)[index]
+        ring = self.ring_of(index)
         fe.vring_state(protocol.SET_VRING_NUM, index, ring.size)
         fe.vring_state(protocol.SET_VRING_BASE, index, base)
         fe.vring_addr(index, ring, self.log_flags, ring.used_gpa)

@@ -20,13 +20,17 @@ usage: hostile.py RUN CASE...
 RUN is a folder with the sockets of ovs-vswitchd ("ovs-vswitchd.ctl"), of the
 NIC model ("nm", for port nic0) and of guest port vm0 ("vm0"), which listens.
 The environment's OVS_LOGDIR says where vswitchd.log is.
+What is random is so by HOSTILE_SEED, or by another seed in each run.
 Runs each CASE by itself; ends with status 1, and says why, when the switch has
 done what it must not do.
 """
 
+import os
+import random
 import sys
 import time
 
+import crowd
 import endurance
 import flips
 import lending
@@ -41,7 +45,7 @@ from guest import Failure
 
 CASES = {case.__name__.replace("_", "-"): case
          for module in (life, migration, rings, sending, messages, shrink,
-                        flips, lending, endurance)
+                        flips, lending, crowd, endurance)
          for case in module.CASES}
 
 
@@ -51,7 +55,8 @@ def run_case(run, case):
         case(bench)
         bench.switch.is_alive()
     finally:
-        bench.guest.close()
+        if bench.guest:
+            bench.guest.close()
         if bench.nic:
             bench.nic.command("stop")
 
@@ -61,6 +66,9 @@ def main():
         sys.exit(__doc__ + "\nCases:\n\n" + "".join(
             "    %-20s %s\n" % (name, " ".join(case.__doc__.split()))
             for name, case in CASES.items()))
+    seed = int(os.environ.get("HOSTILE_SEED", random.randrange(1 << 32)))
+    print("HOSTILE_SEED=%u" % seed, flush=True)
+    random.seed(seed)
     for name in sys.argv[2:]:
         begin = time.monotonic()
         try:

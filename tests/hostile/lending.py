@@ -24,7 +24,8 @@ import subprocess
 import time
 
 import protocol
-from guest import HDR_LEN, RINGS_GPA, RX, TX, TX_OFS, check, wait_for
+from guest import (HDR_LEN, PATIENCE, RINGS_GPA, RX, TX, TX_OFS, check,
+                   wait_for)
 
 N_SLOTS = 120
 SLOT = 2048
@@ -248,6 +249,7 @@ def taken_back(bench):
         for stop in base, lambda: guest.enable(TX, 0), guest.disconnect:
             longest = max(longest, take_back(bench, sender, stop, knobs))
     print("%.1f ms to take memory back at most" % (longest * 1e3))
+    check(longest < PATIENCE, "that is too long")
 
 
 def taken_back_once(bench):

@@ -20,12 +20,16 @@ import time
 import frame
 import protocol
 from bench import DELIVERED, FULL_LOAD, IN_PLACE, LONG_LOAD
-from guest import BUF_SIZE, RX, TX, check
+from guest import BUF_SIZE, PATIENCE, RX, TX, check
 from memory import Region
 
 POISON = b"\xa5"
 CHANGES = int(os.environ.get("HOSTILE_CHANGES", "100"))
 SECONDS = int(os.environ.get("HOSTILE_SECONDS", "5"))
+
+# Seconds that a message may take usually.  On a machine with nothing else to
+# do it is milliseconds.
+USUAL = 0.3
 SHORT = 1600                    # Of a buffer, enough for the longest frame.
 OF_OTHERS = 77, 98              # Streams of the witness.
 
@@ -34,6 +38,8 @@ def times(what, seconds):
     print("%s: shortest %.1f ms, median %.1f ms, longest %.1f ms"
           % (what, min(seconds) * 1e3,
              sorted(seconds)[len(seconds) // 2] * 1e3, max(seconds) * 1e3))
+    check(sorted(seconds)[len(seconds) // 2] < USUAL, "%s takes long" % what)
+    check(max(seconds) < PATIENCE, "%s has taken very long once" % what)
 
 
 def receive(bench):

@@ -18,6 +18,7 @@ import os
 import random
 import struct
 import tempfile
+import threading
 import time
 
 import protocol
@@ -26,7 +27,6 @@ from memory import USER_BASE
 from protocol import Closed, FrontEnd, mem_table
 from rings import Careless, recover
 
-SEED = 1
 STATE = {protocol.SET_VRING_NUM, protocol.SET_VRING_BASE,
          protocol.GET_VRING_BASE, protocol.SET_VRING_ENABLE}
 FD = {protocol.SET_VRING_KICK, protocol.SET_VRING_CALL,
@@ -38,6 +38,11 @@ INDICES = 2, 3, 0x80, 0xff, 0x100, 0x10000, 0x7fffffff, 0xffffffff
 # File descriptors in one message, at most.
 MANY = 253
 
+# Bytes of memory that a guest says to have, and that a port allows.
+LARGE = 16 << 30
+ALLOWED = 64 << 20
+
+PATIENCE = 1                    # Seconds that a message may take.
 SLACK = 2                       # Connections that come or go meanwhile.
 
 
@@ -292,7 +297,7 @@ def foreign_memory(bench):
     disk.truncate(1 << 21)
     sparse = os.memfd_create("sparse", os.MFD_CLOEXEC)
     os.ftruncate(sparse, 1 << 40)
-    for why, extra in (("larger than this machine's memory",
+    for why, extra in (("larger than guest-memory-max, or than this machine",
                         Extra(sparse, 1 << 40)),
                        ("neither on hugetlbfs nor on tmpfs",
                         Extra(disk.fileno(), 1 << 21))):
@@ -311,6 +316,79 @@ def foreign_memory(bench):
         recover(bench)
     os.close(sparse)
     disk.close()
+
+
+class Waiter(threading.Thread):
+    """Another front-end, which asks all the time, and notes how long it has
+    had to wait for an answer, in seconds."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.front_end = FrontEnd(path)
+        self.longest = 0
+        self.done = False
+        self.start()
+
+    def run(self):
+        while not self.done:
+            begin = time.monotonic()
+            self.front_end.ask(protocol.GET_FEATURES)
+            self.longest = max(self.longest, time.monotonic() - begin)
+            time.sleep(0.001)
+
+    def stop(self):
+        self.done = True
+        self.join()
+        self.front_end.close()
+        return self.longest
+
+
+def large_memory(bench):
+    """A guest says that it has a lot of memory, of which nothing was ever
+    used, again and again.  Nobody has to wait for that, and none of it becomes
+    present."""
+    guest = bench.guest
+    bench.start()
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    size = min(LARGE, free // 2) & ~((2 << 20) - 1)
+    sparse = os.memfd_create("sparse", os.MFD_CLOEXEC)
+    os.ftruncate(sparse, size)
+    large = guest.memory.regions + [Extra(sparse, size)]
+    waiter = Waiter(os.path.join(bench.switch.run, "vm2"))
+    longest = 0
+    try:
+        for regions in (large, guest.memory.regions) * 5:
+            begin = time.monotonic()
+            check(guest.set_memory(regions) == 0, "memory table refused")
+            longest = max(longest, time.monotonic() - begin)
+            bench.switch.is_alive()
+    finally:
+        waited = waiter.stop()
+    print("with %u GiB: SET_MEM_TABLE within %.1f ms, another guest's "
+          "messages within %.1f ms" % (size >> 30, 1e3 * longest, 1e3 * waited))
+    check(waited < PATIENCE, "another guest had to wait")
+    check(not os.fstat(sparse).st_blocks, "there are pages in the file")
+    os.close(sparse)
+    recover(bench)
+
+
+def too_much_memory(bench):
+    """A guest says that it has more than the port allows."""
+    guest = bench.guest
+    bench.start()
+    sparse = os.memfd_create("sparse", os.MFD_CLOEXEC)
+    os.ftruncate(sparse, LARGE)
+    refused = "larger than guest-memory-max"
+    told = bench.switch.n_told(refused)
+    guest.__class__ = Careless
+    guest.front_end.ask(
+        protocol.SET_MEM_TABLE,
+        mem_table(guest.memory.regions + [Extra(sparse, ALLOWED)]),
+        guest.memory.fds() + [sparse], protocol.NEED_REPLY)
+    guest.__class__ = Careless.__base__
+    check(bench.switch.n_told(refused) == told + 1, "nothing was said")
+    os.close(sparse)
+    recover(bench)
 
 
 # Rings.
@@ -462,7 +540,7 @@ def random_message(guest, rng):
 
 def random_messages(bench):
     """Random messages in random order, under load."""
-    rng = random.Random(SEED)
+    rng = random.Random(random.random())
     guest = bench.guest
     bench.start()
     bench.nic.start("rate=20000", "size=imix")
@@ -489,5 +567,5 @@ def random_messages(bench):
 
 
 CASES = (early_messages, late_messages, failed_tables, foreign_memory,
-         long_region, bad_rings, toggles, second_front_end, storm,
-         random_messages)
+         long_region, large_memory, too_much_memory, bad_rings, toggles,
+         second_front_end, storm, random_messages)

@@ -54,6 +54,7 @@ N_REQUESTS = 45                         # All that are known, and some.
 # Features of the device, and of the protocol.
 F_CSUM = 1 << 0
 F_MRG_RXBUF = 1 << 15
+F_MQ = 1 << 22
 F_LOG_ALL = 1 << 26
 F_INDIRECT = 1 << 28
 F_EVENT_IDX = 1 << 29

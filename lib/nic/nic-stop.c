@@ -166,6 +166,24 @@ nic_stop(struct iovtee_nic *nic)
     return nic_rxqs_set_up(nic);
 }
 
+/* Says that the driver of 'nic' keeps 'n' buffers of a guest. */
+static void
+report_kept(struct iovtee_nic *nic, uint32_t n)
+{
+    if (nic->stopped) {
+        VLOG_ERR("%s: driver %s keeps %"PRIu32" buffers of a guest after its "
+                 "stop; the device stays stopped until the port is "
+                 "reconfigured, without zero-copy", nic->name, nic->driver, n);
+        nic->copy_only = "driver keeps buffers of a guest after its stop";
+    } else {
+        VLOG_ERR("%s: driver %s cannot stop the device, which may still write "
+                 "to %"PRIu32" buffers of a guest, though the guest may use "
+                 "that memory for something else now; the port goes on "
+                 "without zero-copy", nic->name, nic->driver, n);
+        nic->copy_only = "driver cannot stop the device";
+    }
+}
+
 /* Stops and starts the whole device.  If that is because there are queues that
  * are stuck then the caller holds their gates.  If it does not start,
  * iovtee_nic_run() calls this again: somebody may have polled meanwhile, so
@@ -186,12 +204,8 @@ iovtee_nic_restart(struct iovtee_nic *nic)
     }
     if (n_kept) {
         /* A device that still has them must not be started again. */
-        VLOG_ERR("%s: driver %s keeps %"PRIu32" buffers of a guest after its "
-                 "stop; the device stays stopped until the port is "
-                 "reconfigured, without zero-copy", nic->name, nic->driver,
-                 n_kept);
         nic->kept = true;
-        nic->copy_only = "driver keeps buffers of a guest after its stop";
+        report_kept(nic, n_kept);
     }
     if (!ret && !nic->kept) {
         ret = nic_start(nic);

@@ -62,7 +62,7 @@ static struct fake_counts counts;
 static struct queue queues[FAKE_MAX_RXQS];
 static unsigned int n_queues;
 static bool started;
-static unsigned int n_failing_starts, n_failing_setups;
+static unsigned int n_failing_starts, n_failing_stops, n_failing_setups;
 static bool policing;
 
 /* Memory of others: steps that will succeed before one fails (0 for none),
@@ -254,7 +254,7 @@ fake_eth_init(const struct fake_driver *d)
         fake_rxqs[i].queue_id = i;
         data[i] = &queues[i];
     }
-    n_queues = n_failing_starts = n_failing_setups = 0;
+    n_queues = n_failing_starts = n_failing_stops = n_failing_setups = 0;
     started = policing = false;
     stop_cb = NULL;
     rte_eth_fp_ops[FAKE_PORT].rxq.data = data;
@@ -313,6 +313,13 @@ void
 fake_eth_fail_starts(unsigned int n)
 {
     n_failing_starts = n;
+}
+
+/* The next 'n' stops will fail, and the device goes on. */
+void
+fake_eth_fail_stops(unsigned int n)
+{
+    n_failing_stops = n;
 }
 
 /* The next 'n' set-ups of receive queues will fail. */
@@ -481,6 +488,10 @@ int
 rte_eth_dev_stop(uint16_t port_id)
 {
     CHECK(port_id == FAKE_PORT);
+    if (n_failing_stops) {
+        n_failing_stops--;
+        return -EBUSY;
+    }
     counts.n_stops++;
     started = false;
     if (stop_cb) {

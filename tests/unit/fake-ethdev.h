@@ -110,6 +110,7 @@ void fake_eth_close(void);
 void fake_eth_get_counts(struct fake_counts *);
 bool fake_eth_is_started(void);
 void fake_eth_fail_starts(unsigned int n);
+void fake_eth_fail_stops(unsigned int n);
 void fake_eth_fail_setups(unsigned int n);
 void fake_eth_police(bool);
 void fake_eth_fail_dma(unsigned int n);

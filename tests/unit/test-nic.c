@@ -488,6 +488,32 @@ test_keeper_finished(void)
     rig_destroy(&rig);
 }
 
+/* A device that does not stop goes on, and nobody says that it is stopped.  The
+ * guest's buffers come out of it with frames. */
+static void
+test_stop_fails(void)
+{
+    const struct fake_driver d = { .refill = FAKE_BULK,
+                                   .release = FAKE_PORT_STOP };
+    struct rig rig;
+
+    rig_init(&rig, &d, 1, 128, 256);
+    rig_attach(&rig);
+    rig_run(&rig, 200);
+    fake_eth_fail_stops(1);
+    rig_detach(&rig, 0x1);
+    CHECK(fake_eth_is_started());
+    CHECK(!strcmp(iovtee_nic_copy_only(rig.nic),
+                  "driver cannot stop the device"));
+    CHECK(iovtee_nic_attach(rig.nic, 0, rig.lanes[0].guest.vq) == EOPNOTSUPP);
+    iovtee_nic_run(rig.nic);
+    CHECK(fake_eth_is_started());
+    CHECK(rxq_info(&rig, 0).n_guest);
+    rig_run(&rig, 200);
+    CHECK(!rxq_info(&rig, 0).n_guest);
+    rig_destroy(&rig);
+}
+
 /* A device that does not start again is tried again.  Polls between do not
  * make it want buffers that the guest does not have. */
 static void
@@ -618,6 +644,7 @@ main(int argc, char *argv[])
         { "keeper", test_keeper },
         { "keeper-of-two", test_keeper_of_two },
         { "keeper-finished", test_keeper_finished },
+        { "stop-fails", test_stop_fails },
         { "restart-fails", test_restart_fails },
         { "in-vain", test_reconfigured_in_vain },
         { "setup-fails", test_setup_fails },

@@ -24,6 +24,7 @@ nobase_dist_doc_DATA = \
 	vswitchd/iovtee.xml
 
 DOC_SOURCE = \
+	Documentation/contents.rst \
 	Documentation/howto/container.rst \
 	Documentation/howto/vf.rst \
 	Documentation/howto/vlan.rst \
@@ -108,3 +109,31 @@ Documentation/ovs-vswitchd-iovtee.conf.db.5: \
 	        Documentation/iovtee.ovsschema $(srcdir)/vswitchd/iovtee.xml \
 	    > $@.tmp && \
 	mv $@.tmp $@
+
+# HTML
+# ----
+#
+# Not part of "make all", as it needs Sphinx.
+
+DOC_HTML = \
+	CONTRIBUTING.rst \
+	README.rst \
+	$(DOC_PLOTS) \
+	$(DOC_SOURCE)
+EXTRA_DIST += \
+	Documentation/conf.py \
+	build-aux/docs-html
+
+docs: html
+html-local: $(man_MANS)
+	$(AM_V_GEN)$(srcdir)/build-aux/docs-html $(srcdir) $(VERSION) \
+	    $(DOC_HTML) $(man_MANS) $(dist_man_MANS)
+
+install-html-local:
+	$(MKDIR_P) $(DESTDIR)$(htmldir)
+	cp -R Documentation/html $(DESTDIR)$(htmldir)
+
+clean-local: clean-docs
+clean-docs:
+	-rm -rf Documentation/html Documentation/html.d
+.PHONY: clean-docs docs

@@ -14,8 +14,8 @@
 
 # The tests of "quickstart check" and "quickstart nightly".
 
-check_packages="clang gnuplot-nox python3-openvswitch qemu-system-x86
-    tcpdump"
+check_packages="clang gnuplot-nox groff-base python3-openvswitch
+    python3-sphinx qemu-system-x86 tcpdump"
 case ${debian-} in
     "debian 12 "*) check_packages="$check_packages libclang-rt-14-dev" ;;
     *) check_packages="$check_packages libclang-rt-dev" ;;

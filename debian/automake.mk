@@ -15,8 +15,10 @@
 EXTRA_DIST += \
 	debian/changelog \
 	debian/check-deb \
+	debian/check-upgrade \
 	debian/control \
 	debian/copyright \
+	debian/openvswitch-switch-iovtee-doc.doc-base \
 	debian/openvswitch-switch-iovtee.README.Debian \
 	debian/openvswitch-switch-iovtee.docs \
 	debian/openvswitch-switch-iovtee.postinst \

@@ -152,6 +152,7 @@ iovtee_twins_settle(struct iovtee_twins *twins, struct dp_packet_batch *batch)
             batch->packets[i] = original;
         } else {
             twin_complete(twins, k);
+            iovtee_packet_distrust_checksums(packet);
             if (flow_tnl_dst_is_set(&original->md.tunnel)) {
                 packet->md.tunnel = original->md.tunnel;
             }
@@ -223,18 +224,19 @@ static void
 twin_make(struct iovtee_twins *twins, unsigned int k,
           const struct dp_packet *packet, ovs_be16 dl_type, bool only_looks)
 {
+    const bool in_part = only_looks && iovtee_mark_is_checked(packet);
     const uint32_t size = dp_packet_size(packet);
-    uint32_t n = size;
+    uint32_t n = in_part ? headers_len(packet, dl_type) : size;
 
-    if (only_looks && iovtee_packet_is_l4_csum_good(packet)) {
-        n = headers_len(packet, dl_type);
-    }
     twin_copy(twins, k, packet, n);
     if (OVS_UNLIKELY(!is_simple(twins->pool->twins[k], dl_type, n))) {
         if (n < size) {
             twin_copy(twins, k, packet, size);
         }
         twin_parse(twins->pool->twins[k], dl_type);
+    } else if (in_part) {
+        /* There may be no payload to verify it with. */
+        iovtee_packet_trust_l4_checksum(twins->pool->twins[k]);
     }
 }
 

@@ -188,6 +188,20 @@ iovtee_packet_distrust_checksums(struct dp_packet *packet)
 #endif
 }
 
+/* Says that the checksum of the transport header of 'packet' is right. */
+static inline void
+iovtee_packet_trust_l4_checksum(struct dp_packet *packet)
+{
+#if IOVTEE_OWN_OFFLOADS
+    packet->offloads = ((packet->offloads & ~DP_PACKET_OL_L4_CKSUM_MASK)
+                        | DP_PACKET_OL_L4_CKSUM_GOOD);
+#else
+    packet->mbuf.ol_flags = ((packet->mbuf.ol_flags
+                              & ~RTE_MBUF_F_RX_L4_CKSUM_MASK)
+                             | RTE_MBUF_F_RX_L4_CKSUM_GOOD);
+#endif
+}
+
 /* Has somebody found the IP header's checksum of 'packet' to be right? */
 static inline bool
 iovtee_packet_is_ip_csum_good(const struct dp_packet *packet)

@@ -25,6 +25,7 @@
 #include <rte_mbuf_dyn.h>
 
 #include "ovs-thread.h"
+#include "util.h"
 
 /* The flag, or 0 before iovtee_mark_init(). */
 uint64_t iovtee_mark_flag__;
@@ -35,31 +36,42 @@ uint64_t iovtee_mark_sent_flag__;
 /* Likewise, of iovtee_mark_set_read_only(). */
 uint64_t iovtee_mark_read_only_flag__;
 
+/* Likewise, of iovtee_mark_checksums(). */
+uint64_t iovtee_mark_checked_flag__;
+
+/* Reserves a flag.  Returns false, with 'rte_errno' set, if there is none. */
+static bool
+reserve(const char *name, uint64_t *flag)
+{
+    struct rte_mbuf_dynflag dynflag = { .flags = 0 };
+    int bit;
+
+    ovs_strlcpy(dynflag.name, name, sizeof dynflag.name);
+    bit = rte_mbuf_dynflag_register(&dynflag);
+    if (bit < 0) {
+        return false;
+    }
+    *flag = UINT64_C(1) << bit;
+    return true;
+}
+
 /* Reserves the flags.  Returns false, with 'rte_errno' set, if there are none:
  * then no packet may be in guest memory. */
 bool
 iovtee_mark_init(void)
 {
     static struct ovs_mutex mutex = OVS_MUTEX_INITIALIZER;
-    static const struct rte_mbuf_dynflag flag = {
-        .name = "iovtee_in_guest_memory",
-    };
-    static const struct rte_mbuf_dynflag sent_flag = { .name = "iovtee_sent" };
-    static const struct rte_mbuf_dynflag read_only_flag = {
-        .name = "iovtee_read_only",
-    };
     bool ok;
 
     ovs_mutex_lock(&mutex);
     if (!iovtee_mark_flag__) {
-        int bit = rte_mbuf_dynflag_register(&flag);
-        int sent_bit = rte_mbuf_dynflag_register(&sent_flag);
-        int read_only_bit = rte_mbuf_dynflag_register(&read_only_flag);
+        uint64_t mark;
 
-        if (bit >= 0 && sent_bit >= 0 && read_only_bit >= 0) {
-            iovtee_mark_sent_flag__ = UINT64_C(1) << sent_bit;
-            iovtee_mark_read_only_flag__ = UINT64_C(1) << read_only_bit;
-            iovtee_mark_flag__ = UINT64_C(1) << bit;
+        if (reserve("iovtee_in_guest_memory", &mark)
+            && reserve("iovtee_sent", &iovtee_mark_sent_flag__)
+            && reserve("iovtee_read_only", &iovtee_mark_read_only_flag__)
+            && reserve("iovtee_checked", &iovtee_mark_checked_flag__)) {
+            iovtee_mark_flag__ = mark;
         }
     }
     ok = iovtee_mark_flag__ != 0;

@@ -28,6 +28,9 @@
  * Open vSwitch knows.  A packet whose data have moved to an external buffer
  * keeps the mark, which does not count then.
  *
+ * What the NIC has found out about checksums is kept in another flag, as
+ * actions must not count on it, see iovtee_rxvq_received(), but lib/border may.
+ *
  * A packet that the guest sends from its own buffer is *read-only* besides:
  * the guest has not asked anybody to write there, and may have the frame from
  * a file's page.
@@ -37,6 +40,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "compat/compat.h"
 #include "dp-packet.h"
 
 /* What lib/border does with packets in guest memory: name in counters, and
@@ -61,6 +65,7 @@ enum iovtee_border_event {
 extern uint64_t iovtee_mark_flag__;
 extern uint64_t iovtee_mark_sent_flag__;
 extern uint64_t iovtee_mark_read_only_flag__;
+extern uint64_t iovtee_mark_checked_flag__;
 
 bool iovtee_mark_init(void);
 
@@ -69,6 +74,26 @@ iovtee_mark_set(struct rte_mbuf *mbuf)
 {
     mbuf->ol_flags |= iovtee_mark_flag__;
     mbuf->packet_type = 0;
+}
+
+/* Notes, in marked 'packet', whether the NIC has found the checksum of the
+ * transport header to be right, and has Open vSwitch forget it: who changes
+ * the packet keeps it right, and does not leave that to others. */
+static inline void
+iovtee_mark_checksums(struct dp_packet *packet)
+{
+    if (iovtee_packet_is_l4_csum_good(packet)) {
+        packet->mbuf.ol_flags |= iovtee_mark_checked_flag__;
+    }
+    iovtee_packet_distrust_checksums(packet);
+}
+
+/* Is the checksum of the transport header of marked 'packet' right, unless the
+ * guest has changed the packet since? */
+static inline bool
+iovtee_mark_is_checked(const struct dp_packet *packet)
+{
+    return packet->mbuf.ol_flags & iovtee_mark_checked_flag__;
 }
 
 /* Notes that there was another twin (border/twin.h) of 'packet', which is in

@@ -511,7 +511,7 @@ vq_normalise(struct iovtee_rxvq *vq, struct rte_mbuf *mbuf)
 
     /* Whoever trusted them, and put off what a change does to them, would have
      * to find the headers again, where the guest may have put others. */
-    iovtee_packet_distrust_checksums((struct dp_packet *) mbuf);
+    iovtee_mark_checksums((struct dp_packet *) mbuf);
 
     /* The virtio header will go here, if it is not there yet. */
     OVS_PREFETCH(mbuf->buf_addr);

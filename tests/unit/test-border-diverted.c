@@ -245,6 +245,18 @@ twin_len(struct dp_packet *packet, bool only_looks)
     return n;
 }
 
+/* Says of 'packet', as a receive queue does, whether the NIC has found the
+ * checksum of its transport header to be right. */
+static void
+set_checked(struct dp_packet *packet, bool checked)
+{
+    packet->mbuf.ol_flags &= ~(RTE_MBUF_F_RX_L4_CKSUM_MASK
+                               | iovtee_mark_checked_flag__);
+    packet->mbuf.ol_flags |= checked ? RTE_MBUF_F_RX_L4_CKSUM_GOOD : 0;
+    iovtee_packet_received(packet);
+    iovtee_mark_checksums(packet);
+}
+
 /* Receives a packet whose payload has no zeros, and of which the NIC says that
  * the checksums are right. */
 static struct dp_packet *
@@ -255,8 +267,7 @@ receive_full(size_t len)
     l7_len = len;
     packet = receive();
     memset((uint8_t *) dp_packet_tail(packet) - len, 0xa5, len);
-    packet->mbuf.ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-    iovtee_packet_received(packet);
+    set_checked(packet, true);
     return packet;
 }
 
@@ -278,11 +289,9 @@ check_twin_len(uint32_t headers)
     CHECK(iovtee_mark_n_twins(packet) == 2);
 
     /* Nobody has verified its checksum. */
-    packet->mbuf.ol_flags &= ~RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-    iovtee_packet_received(packet);
+    set_checked(packet, false);
     CHECK(twin_len(packet, true) == size);
-    packet->mbuf.ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-    iovtee_packet_received(packet);
+    set_checked(packet, true);
     CHECK(twin_len(packet, true) == headers);
 
     /* Conntrack reads what FTP says. */
@@ -340,6 +349,30 @@ test_twin_len(void)
     CHECK(rte_mempool_full(mp));
 }
 
+/* Conntrack takes the NIC's word for the checksum of a packet, which is wrong
+ * here, whose payload it does not see.  Nobody else does. */
+static void
+test_twin_checksum(void)
+{
+    struct dp_packet_batch batch;
+    struct dp_packet *packet;
+
+    init_ct();
+    packet = receive_full(1000);
+    CHECK(iovtee_packet_is_l4_csum_good(packet) == !IOVTEE_CSUM_ALWAYS);
+    dp_packet_batch_init_packet(&batch, packet);
+    track(&batch, false, NULL);
+    CHECK(batch.packets[0] == packet && packet->md.ct_state & CS_NEW);
+    CHECK(iovtee_packet_is_l4_csum_good(packet) == !IOVTEE_CSUM_ALWAYS);
+
+    /* Of what nobody has verified it sees all. */
+    set_checked(packet, false);
+    track(&batch, false, NULL);
+    CHECK(batch.packets[0] == packet && packet->md.ct_state & CS_INVALID);
+    dp_packet_delete(packet);
+    CHECK(rte_mempool_full(mp));
+}
+
 /* If conntrack has changed a twin that has not got everything then it gets
  * the rest. */
 static void
@@ -358,6 +391,7 @@ test_twin_changed(void)
     ((struct ip_header *) dp_packet_l3(twin))->ip_ttl = 9;
     iovtee_twins_settle(&twins, &batch);
     CHECK(batch.packets[0] == twin && rte_mempool_full(mp));
+    CHECK(iovtee_packet_is_l4_csum_good(twin) == !IOVTEE_CSUM_ALWAYS);
     CHECK(((struct ip_header *) dp_packet_l3(twin))->ip_ttl == 9);
     for (int i = 1; i <= 1000; i++) {
         CHECK(*((uint8_t *) dp_packet_tail(twin) - i) == 0xa5);
@@ -467,6 +501,7 @@ main(int argc, char *argv[])
         { "track", test_track },
         { "long", test_long },
         { "twin-len", test_twin_len },
+        { "twin-checksum", test_twin_checksum },
         { "twin-changed", test_twin_changed },
         { "nat", test_nat },
         { "fragments", test_fragments },

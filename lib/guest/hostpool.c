@@ -347,19 +347,19 @@ create_mempool(const struct pool_key *key, unsigned int n)
                                       RTE_CACHE_LINE_SIZE)
                              - sizeof(struct rte_mbuf);
     static unsigned int n_own OVS_GUARDED_BY(mutex);
+    uint16_t data_room = key->data_room;
     char name[RTE_MEMPOOL_NAMESIZE];
     struct rte_mempool *mp;
 
     /* The name of a port can be too long for DPDK. */
     if (key->port) {
-        snprintf(name, sizeof name, "iovtee%u_%d_%d", n_own++, key->data_room,
-                 key->socket_id);
+        snprintf(name, sizeof name, "iovtee%u", n_own++);
     } else {
-        snprintf(name, sizeof name, "iovtee_%d_%d", key->data_room,
+        snprintf(name, sizeof name, "iovtee_%u_%d", data_room,
                  key->socket_id);
     }
-    mp = rte_pktmbuf_pool_create(name, n, CACHE_SIZE, priv_size,
-                                 key->data_room, key->socket_id);
+    mp = rte_pktmbuf_pool_create(name, n, CACHE_SIZE, priv_size, data_room,
+                                 key->socket_id);
     if (mp) {
         rte_mempool_obj_iter(mp, init_packet, NULL);
     }

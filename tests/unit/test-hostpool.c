@@ -347,7 +347,7 @@ test_format(void)
     CHECK(mp);
     ds_clear(&s);
     iovtee_hostpool_format(mp, &s);
-    CHECK(!strcmp(ds_cstr(&s), "iovtee0_2176_0, 16384 of 16384 free, "
+    CHECK(!strcmp(ds_cstr(&s), "iovtee0, 16384 of 16384 free, "
                   "of this port only"));
     ds_destroy(&s);
 }

@@ -141,9 +141,9 @@ nic_unlock(struct iovtee_nic *nic)
     }
 }
 
-/* Stops the whole device, unless it is, and sets the queues that are stuck up anew if even
- * that does not free their buffers.  Returns 0 if successful, otherwise a
- * negative errno value. */
+/* Stops the whole device, unless it is stopped, and sets the queues that are
+ * stuck up anew if even that does not free their buffers.  Returns 0 if
+ * successful, otherwise a negative errno value. */
 static int
 nic_stop(struct iovtee_nic *nic)
 {
@@ -227,11 +227,19 @@ iovtee_nic_leave_stopped(struct iovtee_nic *nic)
 {
     nic_lock(nic);
     nic_stop(nic);
-    VLOG_ERR("%s: driver %s keeps frames of a guest after its stop; the "
-             "device stays stopped until the port is reconfigured, without "
-             "zero-copy", nic->name, nic->driver);
+    if (nic->stopped) {
+        VLOG_ERR("%s: driver %s keeps frames of a guest after its stop; the "
+                 "device stays stopped until the port is reconfigured, "
+                 "without zero-copy", nic->name, nic->driver);
+        nic->copy_only = "driver keeps frames of a guest after its stop";
+    } else {
+        VLOG_ERR("%s: driver %s cannot stop the device, which may still send "
+                 "frames of a guest, though the guest may use that memory for "
+                 "something else now; the port goes on without zero-copy",
+                 nic->name, nic->driver);
+        nic->copy_only = "driver cannot stop the device";
+    }
     nic->kept = true;
     nic->down = false;
-    nic->copy_only = "driver keeps frames of a guest after its stop";
     nic_unlock(nic);
 }

@@ -111,8 +111,6 @@ iovtee_nic_begin_reconfigure(struct iovtee_nic *nic, uint16_t port_id)
         iovtee_nic_learn(nic);
         nic_txqs_learn(nic);
     }
-    nic->tx_stop = NIC_TX_STOP_UNKNOWN;
-    nic->tx_keeps = NULL;
 }
 
 /* The lower netdev of 'nic' is about to set all of the device up anew. */
@@ -124,6 +122,8 @@ begin_configure(struct iovtee_nic *nic)
         nic->copy_only = NULL;
     }
     nic->unfed = NULL;
+    nic->tx_stop = NIC_TX_STOP_UNKNOWN;
+    nic->tx_keeps = NULL;
 }
 
 /* netdev-dpdk calls this when it calls rte_eth_dev_configure(). */

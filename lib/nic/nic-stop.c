@@ -166,22 +166,26 @@ nic_stop(struct iovtee_nic *nic)
     return nic_rxqs_set_up(nic);
 }
 
-/* Says that the driver of 'nic' keeps 'n' buffers of a guest. */
+/* The driver of 'nic' keeps 'what' of a guest although the device was to be
+ * stopped, and if it was not, may still 'access' a guest's memory: it must not
+ * be started any more. */
 static void
-report_kept(struct iovtee_nic *nic, uint32_t n)
+give_up(struct iovtee_nic *nic, const char *what, const char *access,
+        const char *why_copy_only)
 {
     if (nic->stopped) {
-        VLOG_ERR("%s: driver %s keeps %"PRIu32" buffers of a guest after its "
-                 "stop; the device stays stopped until the port is "
-                 "reconfigured, without zero-copy", nic->name, nic->driver, n);
-        nic->copy_only = "driver keeps buffers of a guest after its stop";
+        VLOG_ERR("%s: driver %s keeps %s of a guest after its stop; the "
+                 "device stays stopped until the port is reconfigured, "
+                 "without zero-copy", nic->name, nic->driver, what);
+        nic->copy_only = why_copy_only;
     } else {
-        VLOG_ERR("%s: driver %s cannot stop the device, which may still write "
-                 "to %"PRIu32" buffers of a guest, though the guest may use "
-                 "that memory for something else now; the port goes on "
-                 "without zero-copy", nic->name, nic->driver, n);
+        VLOG_ERR("%s: driver %s cannot stop the device, which may still %s "
+                 "%s of a guest, though the guest may use that memory for "
+                 "something else now; the port goes on without zero-copy",
+                 nic->name, nic->driver, access, what);
         nic->copy_only = "driver cannot stop the device";
     }
+    nic->kept = true;
 }
 
 /* Stops and starts the whole device.  If that is because there are queues that
@@ -203,9 +207,11 @@ iovtee_nic_restart(struct iovtee_nic *nic)
         }
     }
     if (n_kept) {
-        /* A device that still has them must not be started again. */
-        nic->kept = true;
-        report_kept(nic, n_kept);
+        char *what = xasprintf("%"PRIu32" buffers", n_kept);
+
+        give_up(nic, what, "write to",
+                "driver keeps buffers of a guest after its stop");
+        free(what);
     }
     if (!ret && !nic->kept) {
         ret = nic_start(nic);
@@ -227,19 +233,8 @@ iovtee_nic_leave_stopped(struct iovtee_nic *nic)
 {
     nic_lock(nic);
     nic_stop(nic);
-    if (nic->stopped) {
-        VLOG_ERR("%s: driver %s keeps frames of a guest after its stop; the "
-                 "device stays stopped until the port is reconfigured, "
-                 "without zero-copy", nic->name, nic->driver);
-        nic->copy_only = "driver keeps frames of a guest after its stop";
-    } else {
-        VLOG_ERR("%s: driver %s cannot stop the device, which may still send "
-                 "frames of a guest, though the guest may use that memory for "
-                 "something else now; the port goes on without zero-copy",
-                 nic->name, nic->driver);
-        nic->copy_only = "driver cannot stop the device";
-    }
-    nic->kept = true;
+    give_up(nic, "frames", "send",
+            "driver keeps frames of a guest after its stop");
     nic->down = false;
     nic_unlock(nic);
 }

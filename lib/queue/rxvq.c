@@ -147,25 +147,32 @@ iovtee_rxvq_unref(struct iovtee_rxvq *vq)
 size_t
 iovtee_rxvq_sweep_retired(void)
 {
+    struct ovs_list home = OVS_LIST_INITIALIZER(&home);
     struct iovtee_rxvq *vq;
     size_t n_left = 0;
 
     ovs_mutex_lock(&retired_mutex);
     LIST_FOR_EACH_SAFE (vq, retired_node, &retired) {
-        bool home;
+        bool is_home;
 
         ovs_spin_lock(&vq->lock);
-        home = !vq->n_orphans && !vq->ledger.n[IOVTEE_SWITCH]
-               && !vq->ledger.n[IOVTEE_NIC];
+        is_home = !vq->n_orphans && !vq->ledger.n[IOVTEE_SWITCH]
+                  && !vq->ledger.n[IOVTEE_NIC];
         ovs_spin_unlock(&vq->lock);
-        if (home) {
+        if (is_home) {
             ovs_list_remove(&vq->retired_node);
-            vq_destroy(vq);
+            ovs_list_push_back(&home, &vq->retired_node);
         } else {
             n_left++;
         }
     }
     ovs_mutex_unlock(&retired_mutex);
+
+    /* To unmap guest memory takes long, and whoever retires a queue would wait
+     * for the mutex. */
+    LIST_FOR_EACH_POP (vq, retired_node, &home) {
+        vq_destroy(vq);
+    }
     return n_left;
 }
 

@@ -291,18 +291,15 @@ explain_sending(struct iovtee_guest_port *port, const char *name,
     struct iovtee_txvq_counters sum;
     struct iovtee_condition *c;
     uint64_t n_copied = 0;
+    const char *state;
 
     if (!port->tx_zero_copy) {
         return;
     }
     iovtee_guest_port_sum_tx_counters(port, &sum);
-    for (unsigned int q = 0; q < port->guest->netdev->n_txq; q++) {
-        struct iovtee_txvq_info info;
-
-        if (iovtee_guest_get_tx_info(port->guest, q, &info)) {
-            ds_put_format(&s, "%s; ", iovtee_txvq_zero_copy_text(&info));
-            break;
-        }
+    state = iovtee_guest_port_tx_state(port);
+    if (state) {
+        ds_put_format(&s, "%s; ", state);
     }
     ds_put_format(&s, "%"PRIu64" in place so far", sum.zero_copied);
     for (int i = 0; i < IOVTEE_N_TX_COPY_REASONS; i++) {

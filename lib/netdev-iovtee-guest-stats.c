@@ -301,6 +301,21 @@ iovtee_guest_port_why_copied(struct iovtee_guest_port *port)
     return why;
 }
 
+/* Returns what becomes of full bursts that the guest sends, for people, by the
+ * first transmit queue that runs, or NULL if none does. */
+const char *
+iovtee_guest_port_tx_state(struct iovtee_guest_port *port)
+{
+    for (unsigned int q = 0; q < IOVTEE_SESSION_MAX_QUEUES; q++) {
+        struct iovtee_txvq_info info;
+
+        if (iovtee_guest_get_tx_info(port->guest, q, &info)) {
+            return iovtee_txvq_zero_copy_text(&info);
+        }
+    }
+    return NULL;
+}
+
 int
 netdev_iovtee_guest_get_status(const struct netdev *netdev, struct smap *args)
 {
@@ -318,16 +333,11 @@ netdev_iovtee_guest_get_status(const struct netdev *netdev, struct smap *args)
         smap_add(args, "peer", peer);
     }
     smap_add(args, "zero_copy", why ? why : "active");
-    for (unsigned int q = 0; port->tx_zero_copy; q++) {
-        struct iovtee_txvq_info info;
+    if (port->tx_zero_copy) {
+        const char *state = iovtee_guest_port_tx_state(port);
 
-        if (q == IOVTEE_SESSION_MAX_QUEUES) {
-            smap_add(args, "tx_zero_copy", "no transmit queue runs");
-            break;
-        } else if (iovtee_guest_get_tx_info(port->guest, q, &info)) {
-            smap_add(args, "tx_zero_copy", iovtee_txvq_zero_copy_text(&info));
-            break;
-        }
+        smap_add(args, "tx_zero_copy",
+                 state ? state : "no transmit queue runs");
     }
     iovtee_tee_format(port->guest->tee, &s);
     smap_add(args, "tee", ds_cstr(&s));

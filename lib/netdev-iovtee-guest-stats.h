@@ -68,6 +68,7 @@ bool iovtee_guest_port_is_up(const struct iovtee_guest_port *);
 
 /* Why does nobody lend buffers, or NULL? */
 char *iovtee_guest_port_why_copied(struct iovtee_guest_port *);
+const char *iovtee_guest_port_tx_state(struct iovtee_guest_port *);
 
 /* Adds up the counters of all receive queues of the guest. */
 void iovtee_guest_port_sum_counters(struct iovtee_guest_port *,

@@ -424,7 +424,7 @@ guest_remark(const struct netdev_iovtee *dev)
  * it then the old pool and MTU stay, since an error would take the port out of
  * the datapath. */
 static void
-set_mtu_and_pool(const struct netdev *netdev, struct iovtee_guest_port *port)
+set_mtu_and_pool(struct iovtee_guest_port *port)
 {
     struct iovtee_guest *guest = port->guest;
     struct iovtee_hostpool_need need;
@@ -440,10 +440,10 @@ set_mtu_and_pool(const struct netdev *netdev, struct iovtee_guest_port *port)
     }
 
     need = (struct iovtee_hostpool_need) {
-        .port = netdev_get_name(netdev),
+        .port = netdev_get_name(guest->netdev),
         .mtu = port->requested_mtu,
         .socket_id = port->socket_id,
-        .n_queues = MAX(iovtee_session_n_queues(guest->session), 1),
+        .n_queues = iovtee_session_n_queues(guest->session),
         .n_nic = iovtee_nic_tx_capacity(),
     };
     mp = iovtee_hostpool_get(&need);
@@ -506,7 +506,7 @@ guest_reconfigure(struct netdev *netdev)
 
     n_queues = iovtee_session_n_queues(guest->session);
     netdev->n_rxq = netdev->n_txq = MAX(n_queues, 1);
-    set_mtu_and_pool(netdev, port);
+    set_mtu_and_pool(port);
     guest->max_packet_len = port->mtu + FRAME_OVERHEAD;
     netdev_change_seq_changed(netdev);
     return 0;

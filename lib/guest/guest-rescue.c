@@ -109,13 +109,15 @@ static unsigned int
 get_lenders(struct iovtee_guest *guest, struct iovtee_txvq *vqs[])
 {
     unsigned int n = 0;
+    bool any;
 
     ovs_mutex_lock(&guest->mutex);
-    for (size_t q = 0; q < ARRAY_SIZE(guest->txqs); q++) {
+    any = guest->tx_zero_copy || !guest->tx_tidy;
+    for (size_t q = 0; any && q < ARRAY_SIZE(guest->txqs); q++) {
         struct iovtee_txvq *vq = ovsrcu_get_protected(struct iovtee_txvq *,
                                                       &guest->txqs[q].vq);
 
-        if (vq && (guest->tx_zero_copy || !guest->tx_tidy)) {
+        if (vq) {
             vqs[n++] = iovtee_txvq_ref(vq);
         }
     }

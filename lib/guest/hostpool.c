@@ -114,9 +114,9 @@ static struct hostpool *hostpool_create(const struct pool_key *)
     OVS_REQUIRES(mutex);
 static void hostpool_sweep__(void) OVS_REQUIRES(mutex);
 
-/* Follows "per-port-memory" and "shared-mempool-config" in 'other_config', that
- * of table Open_vSwitch.  To be called once, before a pool is made.  What is
- * not well-formed is ignored as a whole; netdev-dpdk, which reads the same,
+/* Follows "per-port-memory" and "shared-mempool-config" in 'other_config',
+ * that of table Open_vSwitch.  To be called once, before a pool is made.  What
+ * is not well-formed is ignored as a whole; netdev-dpdk, which reads the same,
  * has logged why. */
 void
 iovtee_hostpool_configure(const struct smap *other_config)

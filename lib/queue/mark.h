@@ -28,8 +28,8 @@
  * Open vSwitch knows.  A packet whose data have moved to an external buffer
  * keeps the mark, which does not count then.
  *
- * What the NIC has found out about checksums is kept in another flag, as
- * actions must not count on it, see iovtee_rxvq_received(), but lib/border may.
+ * What the NIC has found out about checksums is kept in another flag.  Actions
+ * must not count on it, see iovtee_rxvq_received(), but lib/border may.
  *
  * A packet that the guest sends from its own buffer is *read-only* besides:
  * the guest has not asked anybody to write there, and may have the frame from

@@ -106,8 +106,8 @@ test_share(void)
     CHECK(iovtee_hostpool_count() == 0);
 }
 
-/* With per-port-memory each port has a pool of its own, which has room for what
- * NICs may keep of its queues. */
+/* With per-port-memory each port has a pool of its own, which has room for
+ * what NICs may keep of its queues. */
 static void
 test_own(void)
 {

@@ -70,6 +70,32 @@ free_sent(void *aux OVS_UNUSED)
     rte_eth_tx_done_cleanup(FAKE_PORT, 0, 0);
 }
 
+/* The NIC has three packets of 'row' in transmit queue 1, and gives them back
+ * by one means or another. */
+static void
+give_back(struct iovtee_nic *nic, struct iovtee_shells *row)
+{
+    /* To ask helps for what is sent, and does no harm for other ports. */
+    iovtee_nic_try_to_ask(FAKE_PORT, 1);
+    CHECK(!n_home);
+    fake_eth_complete(1, fake_eth_n_unfreed(1) - 2);
+    iovtee_nic_try_to_ask(FAKE_PORT + 1, 1);
+    iovtee_nic_try_to_ask(FAKE_PORT, 7);
+    CHECK(!n_home);
+    iovtee_nic_try_to_ask(FAKE_PORT, 1);
+    CHECK(n_home == 1);
+    fake_eth_complete(1, 1);
+    iovtee_nic_take_back(FAKE_PORT, 1, IOVTEE_TXVQ_ASK);
+    CHECK(n_home == 2 && !get_counts().n_tx_queue_stops);
+    iovtee_nic_take_back(FAKE_PORT, 1, IOVTEE_TXVQ_STOP_QUEUE);
+    CHECK(n_home == 3 && get_counts().n_tx_queue_stops == 1);
+    send_lent(nic, 0, row, 3);
+    iovtee_nic_take_back(FAKE_PORT, 1, IOVTEE_TXVQ_STOP_QUEUE);
+    CHECK(!n_home);
+    iovtee_nic_take_back(FAKE_PORT, 0, IOVTEE_TXVQ_RESTART);
+    CHECK(n_home == 3 && get_counts().n_stops == 1 && fake_eth_is_started());
+}
+
 /* Such packets go to the NIC that may read them, as they are, while they may
  * be sent, and come back from it by one means or another. */
 static void
@@ -109,25 +135,7 @@ test_lent(void)
     atomic_read_relaxed(&row->sent_to, &sent_to);
     CHECK(sent_to == (FAKE_PORT << 16 | 1));
 
-    /* To ask helps for what is sent, and does no harm for other ports. */
-    iovtee_nic_try_to_ask(FAKE_PORT, 1);
-    CHECK(!n_home);
-    fake_eth_complete(1, fake_eth_n_unfreed(1) - 2);
-    iovtee_nic_try_to_ask(FAKE_PORT + 1, 1);
-    iovtee_nic_try_to_ask(FAKE_PORT, 7);
-    CHECK(!n_home);
-    iovtee_nic_try_to_ask(FAKE_PORT, 1);
-    CHECK(n_home == 1);
-    fake_eth_complete(1, 1);
-    iovtee_nic_take_back(FAKE_PORT, 1, IOVTEE_TXVQ_ASK);
-    CHECK(n_home == 2 && !get_counts().n_tx_queue_stops);
-    iovtee_nic_take_back(FAKE_PORT, 1, IOVTEE_TXVQ_STOP_QUEUE);
-    CHECK(n_home == 3 && get_counts().n_tx_queue_stops == 1);
-    send_lent(nic, 0, row, 3);
-    iovtee_nic_take_back(FAKE_PORT, 1, IOVTEE_TXVQ_STOP_QUEUE);
-    CHECK(!n_home);
-    iovtee_nic_take_back(FAKE_PORT, 0, IOVTEE_TXVQ_RESTART);
-    CHECK(n_home == 3 && get_counts().n_stops == 1 && fake_eth_is_started());
+    give_back(nic, row);
 
     /* The guest has taken them back. */
     iovtee_shells_revoke(row);

@@ -488,8 +488,8 @@ test_keeper_finished(void)
     rig_destroy(&rig);
 }
 
-/* A device that does not stop goes on, and nobody says that it is stopped.  The
- * guest's buffers come out of it with frames. */
+/* A device that does not stop goes on, and nobody says that it is stopped.
+ * The guest's buffers come out of it with frames. */
 static void
 test_stop_fails(void)
 {

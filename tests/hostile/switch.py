@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 
-from guest import check
+from guest import check, wait_for
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "nic-model"))
 import ctl                                              # noqa: E402
@@ -98,6 +98,16 @@ class Switch:
         """Returns why the port's ring is broken, or None."""
         found = re.search(r"broken: (.*)", self.show(port))
         return found and found.group(1)
+
+    @contextlib.contextmanager
+    def tells(self, text):
+        """Meanwhile one line of the log says 'text'.  The switch has a thread
+        for its log, so the line may come a moment later."""
+        told = self.n_told(text)
+        yield
+        wait_for("a line in the log: " + text,
+                 lambda: self.n_told(text) > told)
+        check(self.n_told(text) == told + 1, "more than one line: " + text)
 
     def n_told(self, text):
         """How many lines of the log say 'text'."""

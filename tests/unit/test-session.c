@@ -346,7 +346,7 @@ is_race_over(void)
     return over;
 }
 
-static atomic_uint n_marks = ATOMIC_VAR_INIT(0);
+static atomic_uint n_marks = 0;
 
 static void *
 race_pmd(void *q_)

@@ -268,7 +268,7 @@ test_lost(void)
 /* A guest that rewrites all of its ring and of its headers while they are
  * read. */
 
-static atomic_bool scribble_over = ATOMIC_VAR_INIT(false);
+static atomic_bool scribble_over = false;
 
 static void *
 scribble(void *f_)

@@ -175,8 +175,8 @@ test_stop_final(void)
 
 /* Whoever is about to send holds up the stop, but not longer. */
 
-static atomic_bool pinned = ATOMIC_VAR_INIT(false);
-static atomic_bool sent = ATOMIC_VAR_INIT(false);
+static atomic_bool pinned = false;
+static atomic_bool sent = false;
 
 static void *
 slow_sender(void *shell)

@@ -444,8 +444,8 @@ test_log(void)
  * one that is gone reads no memory, which ends with it. */
 
 static struct tx_fixture race;
-static atomic_bool race_over = ATOMIC_VAR_INIT(false);
-static atomic_uint n_raced = ATOMIC_VAR_INIT(0);
+static atomic_bool race_over = false;
+static atomic_uint n_raced = 0;
 
 static void *
 race_pmd(void *vq)

@@ -271,11 +271,11 @@ pci () {
     fi
 }
 
-# bench TEXT TARGET: runs benchmarks.  A busy machine gives no valid figures,
-# which is no failure of the short form.
+# bench TEXT TARGET [COMMAND...]: runs benchmarks, as "counted" does.  A busy
+# machine gives no valid figures, which is no failure of the short form.
 bench () {
     if test -e "$build/tests/nic-model/nicmodel.so"; then
-        counted "$1" "$2"
+        counted "$@"
     else
         say "$1: skipped, there is no NIC model"
         skipped=$((skipped + 1))

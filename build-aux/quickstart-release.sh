@@ -13,8 +13,9 @@
 # limitations under the License.
 
 # "quickstart check --release=NAME": builds with the packages of another
-# release of Debian, and runs the unit tests and the system tests of the data
-# path there.
+# release of Debian, and runs the unit tests, system tests of the data path
+# and, but for what is not released yet, of the life of guests, and the short
+# form of the benchmarks there.
 #
 # The release lives in a root of its own, _build-NAME/root, which debootstrap
 # makes and which stays for the next time.  This folder is seen in it as
@@ -28,7 +29,8 @@ release_tests='-k zero-copy'    # The system tests that are run there.
 # need_release: refuses a release that is not supported.
 need_release () {
     case $release in
-        bookworm | trixie | forky) ;;
+        bookworm | trixie) release_tests="$release_tests -k life" ;;
+        forky) ;;
         *) die "knows the releases bookworm, trixie and forky of Debian," \
                "not $release" ;;
     esac
@@ -106,6 +108,17 @@ release_step () {
     say "  $text: done in $((SECONDS - since)) s"
 }
 
+# Gets the headers of DPDK for drivers, unless they are there.
+release_headers () {
+    local log=$release_build/quickstart-dpdk-headers.log
+
+    test ! -e "$release_build/dpdk-source/VERSION" || return 0
+    in_release ../source/build-aux/dpdk-headers dpdk-source > "$log" 2>&1 ||
+        say "  no headers for drivers of DPDK, so no NIC model:" \
+            "$(tail -n 1 "$log"); those of any DPDK of the same series do," \
+            "as $release_build/dpdk-source"
+}
+
 release_check () {
     local since=$SECONDS
 
@@ -123,12 +136,7 @@ release_check () {
         step "preparing" "$build" "$top/boot.sh"
     fi
     release_root
-    if test ! -e "$release_build/dpdk-source/VERSION"; then
-        in_release ../source/build-aux/dpdk-headers dpdk-source \
-            > "$release_build/quickstart-dpdk-headers.log" 2>&1 ||
-            say "  no headers for drivers of DPDK, so no NIC model:" \
-                "$(tail -n 1 "$release_build/quickstart-dpdk-headers.log")"
-    fi
+    release_headers
     release_step "configuring" ../source/configure --enable-Werror
     say_pair "$release_build"
     release_step "building Open vSwitch and IOVTee" make -j"$jobs"
@@ -137,7 +145,9 @@ release_check () {
     suite "Unit tests, Debian $release" "$release_build" check in_release
     suite_jobs=1
     suite_tests=$release_tests
-    suite "System tests of the data path, Debian $release" "$release_build" \
+    suite "System tests, Debian $release" "$release_build" \
         check-system in_release
+    build=$release_build
+    bench "Benchmarks, short form, Debian $release" bench-quick in_release
     total
 }

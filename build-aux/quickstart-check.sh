@@ -231,15 +231,16 @@ get_dpdk_headers () {
     fi
 }
 
-# counted TEXT TARGET [COMMAND...]: makes TARGET, shows what it says and counts
-# the results that it names in a line of its own.  COMMAND is put before make.
+# counted TEXT DIR TARGET [COMMAND...]: makes TARGET in DIR, shows what it says
+# and counts the results that it names in a line of its own.  COMMAND is put
+# before make.
 counted () {
-    local text=$1 target=$2 since=$SECONDS
-    local log=$build/quickstart-$target.log results names
+    local text=$1 dir=$2 target=$3 since=$SECONDS
+    local log=$dir/quickstart-$target.log results names
 
-    shift 2
+    shift 3
     say "$text"
-    cd "$build" || die "cannot enter $build: see to its permissions"
+    cd "$dir" || die "cannot enter $dir: see to its permissions"
     run_logged "$log" cat "$@" timeout --foreground -k 30 \
         "$suite_seconds" make "$target"
     results=$(grep -x '[0-9]* passed, [0-9]* failed, [0-9]* skipped' "$log" |
@@ -271,10 +272,10 @@ pci () {
     fi
 }
 
-# bench TEXT TARGET [COMMAND...]: runs benchmarks, as "counted" does.  A busy
-# machine gives no valid figures, which is no failure of the short form.
+# bench TEXT DIR TARGET [COMMAND...]: runs benchmarks, as "counted" does.  A
+# busy machine gives no valid figures, which is no failure of the short form.
 bench () {
-    if test -e "$build/tests/nic-model/nicmodel.so"; then
+    if test -e "$2/tests/nic-model/nicmodel.so"; then
         counted "$@"
     else
         say "$1: skipped, there is no NIC model"
@@ -343,7 +344,7 @@ check () {
     suite "Unit tests, $checked" "$build_sanitizers" check "${as_owner[@]}"
     suite "Unit tests, our code checked by ThreadSanitizer" "$build" \
         check-tsan "${as_owner[@]}"
-    counted "Fuzzers, short form" fuzz-quick "${as_owner[@]}"
+    counted "Fuzzers, short form" "$build" fuzz-quick "${as_owner[@]}"
     suite "Tests of configuring, building and packing" "$build" check-build \
         "${as_owner[@]}"
     suite_jobs=$system_jobs
@@ -357,7 +358,7 @@ check () {
     suite_jobs=$((2 * jobs))
     suite "Open vSwitch's tests of what the patches touch" "$build" \
         check-ovs "${as_owner[@]}"
-    bench "Benchmarks, short form" bench-quick
+    bench "Benchmarks, short form" "$build" bench-quick
     total
 }
 
@@ -379,11 +380,11 @@ nightly () {
     for nic in $(make -s -C "$build" print-pci-nics); do
         pci "Tests with a PCI NIC, $nic" check-pci-matrix "$nic"
     done
-    counted "Fuzzers" fuzz "${as_owner[@]}"
+    counted "Fuzzers" "$build" fuzz "${as_owner[@]}"
     need_packages $deb_packages
-    counted "Packages" check-deb
+    counted "Packages" "$build" check-deb
     suite_jobs=$((2 * jobs))
     suite "Open vSwitch's tests" "$build" check-ovs-long "${as_owner[@]}"
-    bench "Benchmarks" bench
+    bench "Benchmarks" "$build" bench
     total
 }

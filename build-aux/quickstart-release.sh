@@ -147,7 +147,7 @@ release_check () {
     suite_tests=$release_tests
     suite "System tests, Debian $release" "$release_build" \
         check-system in_release
-    build=$release_build
-    bench "Benchmarks, short form, Debian $release" bench-quick in_release
+    bench "Benchmarks, short form, Debian $release" "$release_build" \
+        bench-quick in_release
     total
 }

@@ -288,10 +288,25 @@ class Extra:
         self.fd = fd
 
 
+def is_refused(bench, extra, why):
+    """A guest says that it has 'extra', too, and the log why it may not."""
+    guest = bench.guest
+    with bench.switch.tells(why):
+        guest.__class__ = Careless
+        guest.front_end.ask(protocol.SET_MEM_TABLE,
+                            mem_table(guest.memory.regions + [extra]),
+                            guest.memory.fds() + [extra.fd],
+                            protocol.NEED_REPLY)
+        if not sync(guest.front_end):
+            guest.disconnect()
+        guest.__class__ = Careless.__base__
+    bench.switch.is_alive()
+    recover(bench)
+
+
 def foreign_memory(bench):
     """Memory that no guest on this machine can have, and such that whoever
     touches it may have to wait for a disk."""
-    guest = bench.guest
     bench.start()
     disk = tempfile.TemporaryFile(dir=".")
     disk.truncate(1 << 21)
@@ -301,17 +316,7 @@ def foreign_memory(bench):
                         Extra(sparse, 1 << 40)),
                        ("neither on hugetlbfs nor on tmpfs",
                         Extra(disk.fileno(), 1 << 21))):
-        with bench.switch.tells(why):
-            guest.__class__ = Careless
-            guest.front_end.ask(
-                protocol.SET_MEM_TABLE,
-                mem_table(list(guest.memory.regions) + [extra]),
-                list(guest.memory.fds()) + [extra.fd], protocol.NEED_REPLY)
-            if not sync(guest.front_end):
-                guest.disconnect()
-            guest.__class__ = Careless.__base__
-        bench.switch.is_alive()
-        recover(bench)
+        is_refused(bench, extra, why)
     os.close(sparse)
     disk.close()
 
@@ -372,20 +377,11 @@ def large_memory(bench):
 
 def too_much_memory(bench):
     """A guest says that it has more than the port allows."""
-    guest = bench.guest
     bench.start()
     sparse = os.memfd_create("sparse", os.MFD_CLOEXEC)
     os.ftruncate(sparse, LARGE)
-    refused = "larger than guest-memory-max"
-    with bench.switch.tells(refused):
-        guest.__class__ = Careless
-        guest.front_end.ask(
-            protocol.SET_MEM_TABLE,
-            mem_table(guest.memory.regions + [Extra(sparse, ALLOWED)]),
-            guest.memory.fds() + [sparse], protocol.NEED_REPLY)
-        guest.__class__ = Careless.__base__
+    is_refused(bench, Extra(sparse, ALLOWED), "larger than guest-memory-max")
     os.close(sparse)
-    recover(bench)
 
 
 # Rings.

@@ -330,7 +330,7 @@ test_random(void)
     iovtee_session_close(session);
     CHECK(!count_maps());
     CHECK(count_fds() == n_fds);
-    CHECK(n_started[0] > 500 && n_started[1] > 500);
+    CHECK(n_started[0] > 1000 && n_started[1] > 1000);
 }
 
 /* PMD threads and the main thread at work while guests come and go. */
